@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+# LATHE_GIT_REVISION: the commit that is built, "-dirty" when tracked files differ, "unknown" outside git.
+set(LATHE_GIT_REVISION "unknown")
+find_package(Git QUIET)
+if(Git_FOUND)
+  execute_process(COMMAND ${GIT_EXECUTABLE} -C ${PROJECT_SOURCE_DIR} describe --always --dirty --abbrev=12
+                  OUTPUT_VARIABLE revision OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
+  if(NOT failed)
+    set(LATHE_GIT_REVISION "${revision}")
+  endif()
+endif()

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/core/param_spec.h"
+#include "engine/core/registry.h"
+#include "engine/core/run_control.h"
+#include "engine/nn/weight.h"
+
+#include <string>
+#include <vector>
+
+namespace lathe {
+
+/// What is known of a matrix beside its values. Sensitivities (Fisher diagonal) come with
+/// SqueezeLLM's weighting; empty means all weights count alike.
+struct LayerStatistics {
+    std::string name;         ///< module name, for messages
+    ConstView sensitivity{};  ///< [out, in] F32, or empty
+};
+
+struct QuantizerInfo {
+    std::string id;       ///< "kmeans"
+    std::string title;    ///< "k-means (exact, per row)"
+    std::string paper{};
+    bool usesGroups = false;  ///< false: `group` is ignored and stored as 0
+    int minimumBits = 2, maximumBits = 8;
+};
+
+struct QuantizeOptions {
+    int bits = 4;
+    std::int64_t groupSize = 0;  ///< 0: per output row
+};
+
+/// Chooses the codes of one matrix. Const and shareable; rows are independent and run on the pool.
+class Quantizer {
+public:
+    virtual ~Quantizer() = default;
+    virtual const QuantizerInfo& info() const = 0;
+    /// @param w [out, in] F32 | F16 | BF16 on the host. The result is on the host.
+    /// @throws InputError for options out of range or NaN / Inf in w (row and column named).
+    virtual Weight quantize(
+        RunControl& run, ExecContext& cpu, ConstView w, const LayerStatistics& statistics,
+        const QuantizeOptions& options) const = 0;
+};
+
+/// The list: kmeans, rtn, rtn-sym.
+const Registry<Quantizer>& quantizers();
+
+} // namespace lathe

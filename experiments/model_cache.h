@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/core/run_control.h"
+#include "engine/core/run_service.h"
+#include "engine/models/llama.h"
+
+#include <filesystem>
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace lathe {
+
+/// A model ready to run, shared by runs; `checkpoint` stays mapped.
+struct LoadedModel {
+    std::string name;                ///< as asked for
+    std::string hash;                ///< XXH3-128 of its files
+    std::shared_ptr<const Checkpoint> checkpoint;
+    std::shared_ptr<const LlamaModel> model;
+    std::shared_ptr<const Tokenizer> tokenizer;  ///< null: no vocabulary
+    double loadSeconds = 0.0;
+
+    /// @throws InputError when the model has no vocabulary.
+    const Tokenizer& requireTokenizer() const;
+};
+
+/// Loads models once and keeps the last few (by bytes). Refuses one that does not fit in memory, with
+/// the estimate and what is free.
+class ModelCache {
+public:
+    std::shared_ptr<const LoadedModel>
+    load(const std::string& nameOrPath, ExecContext& context, RunControl& run);
+
+private:
+    struct Slot {
+        std::string key;
+        std::shared_ptr<const LoadedModel> model;
+    };
+    std::list<Slot> m_slots;
+};
+
+/// $LATHE_RESOURCES, else <exe>/../share/lathe, else the source tree of a build tree.
+std::filesystem::path resourcesFolder();
+/// Path of a bundled name, or the path itself. @throws InputError listing the bundled names.
+std::filesystem::path resolveModel(const std::string& nameOrPath);
+/// Bundled models and what the Hugging Face cache on disk holds (config read, nothing loaded).
+std::vector<ModelInfo> listModels();
+/// What one folder or file is; `problem` says why it cannot be used.
+ModelInfo describeModel(const std::filesystem::path& path);
+
+} // namespace lathe

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/core/run_service.h"
+#include "engine/core/event_sink.h"
+#include "experiments/model_cache.h"
+#include "experiments/study.h"
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <thread>
+
+namespace lathe {
+
+/// Runs Specs in this process on one worker thread: resolves the device, expands the sweep, skips
+/// cells whose key is in `done`, runs cell by cell, records the environment, turns exceptions into
+/// RunChanged{Failed}. A failed cell of a sweep leaves the others running. Every measured number of
+/// the product passes through here.
+class Runner : public RunService {
+public:
+    explicit Runner(EventSink& sink);
+    ~Runner() override;  ///< cancels and joins
+
+    void start(std::int64_t runId, const Spec& spec) override;
+    void cancel(std::int64_t runId) noexcept override;
+    /// Waits until no run is active or queued.
+    void waitIdle();
+    /// After the last run: exit status of the command line (0, 1, 2, 3, 130).
+    int exitStatus() const;
+
+private:
+    struct Job {
+        std::int64_t id;
+        Spec spec;
+        std::stop_source stop;
+    };
+    void work(std::stop_token stop);
+    void execute(Job& job);
+
+    EventSink& m_sink;
+    ModelCache m_models;
+    mutable std::mutex m_mutex;
+    std::condition_variable_any m_changed;
+    std::deque<std::shared_ptr<Job>> m_jobs;   ///< front is the active one
+    int m_exitStatus = 0;
+    std::jthread m_thread;                      ///< last: starts when all else stands
+};
+
+/// EngineInfo of this process.
+EngineInfo describeEngine();
+/// Compiler, git revision, cpu, gpu, driver, libraries, threads, locale: stored with each run.
+Json captureEnvironment(ExecContext& context);
+
+} // namespace lathe

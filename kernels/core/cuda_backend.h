@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/core/device.h"
+#include "kernels/core/exec_context.h"
+#include "kernels/core/tensor.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+/// What kernels/core asks of the CUDA part. Defined in kernels/cuda/ when the CUDA target is compiled,
+/// else in kernels/core/no_cuda.cpp, where there is no device and everything else throws DeviceError.
+namespace lathe::cuda {
+
+int deviceCount(std::string* whyNot);
+DeviceInfo deviceInfo(int index);
+std::shared_ptr<Storage> allocate(std::size_t bytes, int index);
+ExecContext::CudaState* makeState(int index);
+void destroyState(ExecContext::CudaState* state) noexcept;
+void synchronize(ExecContext::CudaState& state);
+/// Copies between host and device or within a device, on the context's stream.
+void copy(ExecContext& context, ConstView from, TensorView to);
+void fillZero(ExecContext& context, TensorView view);
+/// Microseconds of one call of `body`, as the slope over `launches` calls captured in one graph.
+double timeLaunches(ExecContext& context, int launches, const std::function<void(int)>& body);
+/// Bytes of the level-2 cache: benchmarks rotate their buffers beyond it.
+std::size_t cacheBytes(int index);
+
+} // namespace lathe::cuda
