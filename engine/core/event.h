@@ -23,8 +23,8 @@ enum class LogLevel { Debug, Info, Warning, Error };
 
 /// How far the whole run is. The only payload that may be merged: the latest one counts.
 struct Progress {
-    double fraction = 0.0;  ///< 0..1, NaN when unknown
-    std::string phase;      ///< "loading lm-big", "kmeans 3 bit: window 12 of 44"
+    double fraction = 0.0; ///< 0..1, NaN when unknown
+    std::string phase;     ///< "loading lm-big", "kmeans 3 bit: window 12 of 44"
 };
 
 /// One number of a running study (a curve by `step`, or a repeated gauge with step -1).
@@ -39,10 +39,10 @@ struct Metric {
 struct TokenDecoded {
     int position = 0;
     std::int32_t token = 0;
-    std::string text;        ///< whole code points only; may be empty while one is incomplete
-    std::string model;       ///< which model wrote it
-    std::string origin;      ///< "greedy", "sampled"
-    double probability = 0;  ///< of the token under that model
+    std::string text;       ///< whole code points only; may be empty while one is incomplete
+    std::string model;      ///< which model wrote it
+    std::string origin;     ///< "greedy", "sampled"
+    double probability = 0; ///< of the token under that model
     double microseconds = 0;
 };
 
@@ -52,7 +52,7 @@ struct CellChanged {
     std::string key;
     Json params = Json::object();
     Json metrics = Json::object();
-    std::string message{};   ///< Failed: why
+    std::string message{}; ///< Failed: why
 };
 
 struct ArtifactReady {
@@ -71,8 +71,8 @@ struct ArrayReady {
 
 struct RunChanged {
     RunState state = RunState::Queued;
-    std::string message{};             ///< Failed, Crashed: why, readable
-    Json record = Json::object();      ///< Running: environment; Done: summary
+    std::string message{};        ///< Failed, Crashed: why, readable
+    Json record = Json::object(); ///< Running: environment; Done: summary
 };
 
 struct LogLine {
@@ -85,9 +85,9 @@ using Payload = std::variant<
 
 struct Event {
     std::int64_t runId = 0;
-    int cell = -1;                    ///< index of the cell within the run, -1: the run as a whole
-    std::int64_t seq = 0;             ///< counts up from 1 within a run
-    std::chrono::nanoseconds at{};    ///< since the run started, monotonic
+    int cell = -1;                 ///< index of the cell within the run, -1: the run as a whole
+    std::int64_t seq = 0;          ///< counts up from 1 within a run
+    std::chrono::nanoseconds at{}; ///< since the run started, monotonic
     Payload payload;
 };
 
@@ -105,8 +105,8 @@ bool isFinal(RunState state);
 /// they travel and are stored beside it.
 Json payloadToJson(const Payload& payload);
 /// @throws FormatError for a damaged payload; std::nullopt for an unknown kind (a newer engine).
-std::optional<Payload> payloadFromJson(
-    std::string_view kind, const Json& json, std::vector<std::byte> bytes = {});
+std::optional<Payload>
+payloadFromJson(std::string_view kind, const Json& json, std::vector<std::byte> bytes = {});
 /// The bytes beside the JSON form (artifacts and arrays), empty for all others.
 std::span<const std::byte> payloadBytes(const Payload& payload);
 

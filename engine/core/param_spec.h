@@ -7,31 +7,31 @@
 #include <string>
 #include <vector>
 
-/// Parameters are declared once: from a list of ParamSpec come the form in the window, the flags and
-/// the help of `lathe-run`, validation on both sides of the protocol, and the manual's table.
+/// Parameters are declared once: from a list of ParamSpec come the form in the window, the flags
+/// and the help of `lathe-run`, validation on both sides of the protocol, and the manual's table.
 namespace lathe {
 
 enum class ParamKind { Flag, Integer, Real, Text, Choice, File, Folder, Model };
 
 struct ParamSpec {
-    std::string name;               ///< key in Spec::params, lower_snake ("max_new")
+    std::string name; ///< key in Spec::params, lower_snake ("max_new")
     ParamKind kind = ParamKind::Text;
-    Json defaultValue;              ///< null: no default; see `required`
-    std::string help;               ///< one sentence, no full stop at the end
-    std::string unit;               ///< "bit", "token"; empty when it has none
+    Json defaultValue; ///< null: no default; see `required`
+    std::string help;  ///< one sentence, no full stop at the end
+    std::string unit;  ///< "bit", "token"; empty when it has none
     double minimum = -std::numeric_limits<double>::infinity();
     double maximum = std::numeric_limits<double>::infinity();
     std::vector<std::string> choices{}; ///< Choice: the allowed texts
-    std::string flag{};             ///< command-line name without dashes; empty: name with '-' for '_'
-    bool sweep = false;             ///< may take several values ("2,3,4"): an axis of Spec::sweep
+    std::string flag{}; ///< command-line name without dashes; empty: name with '-' for '_'
+    bool sweep = false; ///< may take several values ("2,3,4"): an axis of Spec::sweep
     bool required = false;
-    bool advanced = false;          ///< shown in the folded part of a form
+    bool advanced = false; ///< shown in the folded part of a form
 
     std::string flagName() const;
 };
 
 struct Diagnostic {
-    std::string param;  ///< the ParamSpec's name, or empty
+    std::string param; ///< the ParamSpec's name, or empty
     std::string message;
 };
 

@@ -27,8 +27,7 @@ public:
 
     /// Progress within the current part (see `Part`), 0..1.
     void progress(double fraction, std::string_view phase);
-    void metric(
-        std::string_view name, double value, std::string_view unit, std::int64_t step = -1);
+    void metric(std::string_view name, double value, std::string_view unit, std::int64_t step = -1);
     void log(LogLevel level, std::string_view text);
     void emit(Payload payload);
 

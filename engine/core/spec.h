@@ -14,13 +14,13 @@ namespace lathe {
 struct Spec {
     std::string study;
     std::uint64_t seed = 1;
-    std::string device = "auto";      ///< auto | cpu | cuda | cuda:N
-    std::string target{};             ///< scalar | avx2 | avx512 | cuda; empty: the best one
-    int threads = 0;                  ///< 0: one per core
-    int repeat = 1;                   ///< timed repetitions; the median is reported
-    Json params = Json::object();     ///< ParamSpec name -> value
-    Json sweep = Json::object();      ///< ParamSpec name -> list of values; expands to cells
-    std::vector<std::string> done{};  ///< keys of cells finished before, when a sweep resumes
+    std::string device = "auto";     ///< auto | cpu | cuda | cuda:N
+    std::string target{};            ///< scalar | avx2 | avx512 | cuda; empty: the best one
+    int threads = 0;                 ///< 0: one per core
+    int repeat = 1;                  ///< timed repetitions; the median is reported
+    Json params = Json::object();    ///< ParamSpec name -> value
+    Json sweep = Json::object();     ///< ParamSpec name -> list of values; expands to cells
+    std::vector<std::string> done{}; ///< keys of cells finished before, when a sweep resumes
 };
 
 Json toJson(const Spec& spec);

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/core/param_spec.h"
+
+#include "engine/core/error.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+namespace lathe {
+
+namespace {
+
+constexpr std::array<std::string_view, 8> kKindNames{"flag",   "integer", "real",   "text",
+                                                     "choice", "file",    "folder", "model"};
+
+std::string joined(const std::vector<std::string>& texts) {
+    std::string all;
+    for (const std::string& text : texts) {
+        all += (all.empty() ? "" : ", ") + text;
+    }
+    return all;
+}
+
+std::string rangeText(const ParamSpec& spec) {
+    const bool low = std::isfinite(spec.minimum);
+    const bool high = std::isfinite(spec.maximum);
+    if (low && high) {
+        return " from " + valueText(spec.minimum) + " to " + valueText(spec.maximum);
+    }
+    if (low) {
+        return " of at least " + valueText(spec.minimum);
+    }
+    return high ? " of at most " + valueText(spec.maximum) : "";
+}
+
+std::string checkNumber(const ParamSpec& spec, const Json& value) {
+    const bool whole = spec.kind == ParamKind::Integer;
+    const bool typed = whole ? value.is_number_integer() : value.is_number();
+    const double number = typed ? value.get<double>() : std::nan("");
+    if (typed && number >= spec.minimum && number <= spec.maximum) {
+        return {};
+    }
+    return std::string("must be ") + (whole ? "a whole number" : "a number") + rangeText(spec) +
+           ", not " + dumpJson(value);
+}
+
+std::string checkText(const ParamSpec& spec, const Json& value) {
+    if (!value.is_string()) {
+        return "must be a text, not " + dumpJson(value);
+    }
+    const auto text = value.get<std::string>();
+    if (spec.required && text.empty()) {
+        return "must not be empty";
+    }
+    if (spec.kind == ParamKind::Choice &&
+        std::ranges::find(spec.choices, text) == spec.choices.end()) {
+        return "must be one of " + joined(spec.choices) + ", not '" + text + "'";
+    }
+    return {};
+}
+
+} // namespace
+
+std::string ParamSpec::flagName() const {
+    std::string text = flag.empty() ? name : flag;
+    std::ranges::replace(text, '_', '-');
+    return text;
+}
+
+std::string checkValue(const ParamSpec& spec, const Json& value) {
+    switch (spec.kind) {
+    case ParamKind::Flag:
+        return value.is_boolean() ? "" : "must be true or false, not " + dumpJson(value);
+    case ParamKind::Integer:
+    case ParamKind::Real:
+        return checkNumber(spec, value);
+    case ParamKind::Text:
+    case ParamKind::Choice:
+    case ParamKind::File:
+    case ParamKind::Folder:
+    case ParamKind::Model:
+        return checkText(spec, value);
+    }
+    return "is of a kind that this program does not know";
+}
+
+Json parseValue(const ParamSpec& spec, const std::string& text) {
+    Json value = text;
+    const char* const end = text.data() + text.size();
+    if (spec.kind == ParamKind::Flag) {
+        if (text == "true" || text == "1" || text == "yes" || text == "on") {
+            value = true;
+        } else if (text == "false" || text == "0" || text == "no" || text == "off") {
+            value = false;
+        }
+    } else if (spec.kind == ParamKind::Integer) {
+        std::int64_t number = 0;
+        const auto [stop, error] = std::from_chars(text.data(), end, number);
+        if (error == std::errc{} && stop == end) {
+            value = number;
+        }
+    } else if (spec.kind == ParamKind::Real) {
+        double number = 0.0;
+        const auto [stop, error] = std::from_chars(text.data(), end, number);
+        if (error == std::errc{} && stop == end && std::isfinite(number)) {
+            value = number;
+        }
+    }
+    if (const std::string problem = checkValue(spec, value); !problem.empty()) {
+        throw InputError("--" + spec.flagName() + " " + problem);
+    }
+    return value;
+}
+
+std::string valueText(const Json& value) {
+    if (value.is_string()) {
+        return value.get<std::string>();
+    }
+    if (value.is_number_float()) {
+        std::array<char, 32> buffer{};
+        const auto [end, error] =
+            std::to_chars(buffer.data(), buffer.data() + buffer.size(), value.get<double>());
+        return error == std::errc{} ? std::string(buffer.data(), end) : dumpJson(value);
+    }
+    return value.is_null() ? "" : dumpJson(value);
+}
+
+Json toJson(const ParamSpec& spec) {
+    return {
+        {"name", spec.name},
+        {"kind", kKindNames[static_cast<std::size_t>(spec.kind)]},
+        {"default", spec.defaultValue},
+        {"help", spec.help},
+        {"unit", spec.unit},
+        {"minimum", jsonNumber(spec.minimum)},
+        {"maximum", jsonNumber(spec.maximum)},
+        {"choices", spec.choices},
+        {"flag", spec.flag},
+        {"sweep", spec.sweep},
+        {"required", spec.required},
+        {"advanced", spec.advanced}};
+}
+
+ParamSpec paramSpecFromJson(const Json& json) {
+    try {
+        ParamSpec spec;
+        spec.name = json.at("name").get<std::string>();
+        const auto kind = json.at("kind").get<std::string>();
+        const auto it = std::ranges::find(kKindNames, kind);
+        if (it == kKindNames.end()) {
+            throw FormatError(
+                "parameter '" + spec.name + "' is of the unknown kind '" + kind + "'");
+        }
+        spec.kind = static_cast<ParamKind>(it - kKindNames.begin());
+        spec.defaultValue = json.at("default");
+        spec.help = json.at("help").get<std::string>();
+        spec.unit = json.at("unit").get<std::string>();
+        if (json.at("minimum").is_number()) {
+            spec.minimum = json.at("minimum").get<double>();
+        }
+        if (json.at("maximum").is_number()) {
+            spec.maximum = json.at("maximum").get<double>();
+        }
+        spec.choices = json.at("choices").get<std::vector<std::string>>();
+        spec.flag = json.at("flag").get<std::string>();
+        spec.sweep = json.at("sweep").get<bool>();
+        spec.required = json.at("required").get<bool>();
+        spec.advanced = json.at("advanced").get<bool>();
+        return spec;
+    } catch (const Json::exception& e) {
+        throw FormatError(std::string("description of a parameter: ") + e.what());
+    }
+}
+
+} // namespace lathe
