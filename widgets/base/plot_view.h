@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <QColor>
+#include <QString>
+#include <QWidget>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+class QCustomPlot;
+
+namespace lathe {
+
+struct PlotPoint {
+    double x = 0.0, y = 0.0;
+    double yLow = 0.0, yHigh = 0.0;  ///< NaN: no error bar
+    qint64 id = 0;                   ///< what a click selects
+    QString label{};                 ///< short text beside the mark ("3 bit"), may be empty
+};
+
+struct PlotSeries {
+    QString name;
+    std::vector<PlotPoint> points;
+    bool line = false;   ///< connect the points
+    bool step = false;   ///< as a step line (Pareto front)
+    bool marks = true;
+    int style = 0;       ///< palette colour, mark and dash by index: never colour alone
+};
+
+struct PlotAxes {
+    QString title;              ///< of the whole plot; accessible name
+    QString xLabel, yLabel;     ///< "Quantity (unit)"
+    bool xLog = false, yLog = false;
+};
+
+/// Every plot of the program: QCustomPlot with the project's contract (zoom, pan, keyboard, crosshair
+/// with values, selection, log axes with counted clamps, data table, export). Data goes in as plain
+/// series; one queued replot per event-loop turn.
+class PlotView : public QWidget {
+    Q_OBJECT
+public:
+    explicit PlotView(QWidget* parent = nullptr);
+    ~PlotView() override;
+
+    void setAxes(const PlotAxes& axes);
+    void setSeries(std::vector<PlotSeries> series);
+    const std::vector<PlotSeries>& series() const;
+    const PlotAxes& axes() const;
+    /// Highlights points with these ids and dims the rest; empty: all equal.
+    void setSelection(const std::vector<qint64>& ids);
+    void setEmptyText(const QString& text);  ///< shown instead of bare axes while there is no point
+    void fit();
+    QCustomPlot& plot();
+
+    /// Writes PNG, SVG, PDF, CSV or JSON by the file's suffix, in the light theme; `error` says why not.
+    bool exportTo(const QString& path, QSize pixels, double scale, QString* error);
+    /// Asks for file, size and format.
+    void exportInteractively();
+    /// Tab-separated table of all points.
+    QString dataAsText() const;
+    /// Run ids and version go into the file's metadata.
+    void setProvenance(const QString& text);
+
+signals:
+    void pointActivated(qint64 id);   ///< Enter or double click
+    void pointSelected(qint64 id);    ///< click or N / Shift+N
+    void zoomChanged();
+
+private:
+    class Impl;
+    std::unique_ptr<Impl> m_impl;
+};
+
+} // namespace lathe
