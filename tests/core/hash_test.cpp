@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/core/error.h"
+#include "engine/core/hash.h"
+#include "tests/support/lathe_test.h"
+
+#include <fstream>
+
+namespace lathe {
+
+class HashTest : public QObject {
+    Q_OBJECT
+private slots:
+    void initTestCase();
+    void knownValues();
+    void piecesEqualTheWhole();
+    void aChangedFileChangesTheHash();
+    void scoresAreNotPartOfAModel();
+    void missingFileIsNamed();
+
+private:
+    test::TemporaryFolder m_folder;
+    void write(const std::string& name, const std::string& text) {
+        std::ofstream(m_folder.path() / name, std::ios::binary) << text;
+    }
+};
+
+void HashTest::initTestCase() {
+    qputenv("XDG_CACHE_HOME", QByteArray::fromStdString((m_folder.path() / "cache").string()));
+}
+
+void HashTest::knownValues() {
+    // The published XXH3-128 of no input with seed 0.
+    QCOMPARE(hashText(""), std::string("99aa06d3014798d86001c324468d497f"));
+    QVERIFY(hashText("a") != hashText("b"));
+}
+
+void HashTest::piecesEqualTheWhole() {
+    Hasher hasher;
+    hasher.update("one ");
+    hasher.update("two");
+    QCOMPARE(hasher.hex(), hashText("one two"));
+}
+
+void HashTest::aChangedFileChangesTheHash() {
+    std::filesystem::create_directory(m_folder.path() / "model");
+    write("model/config.json", "{}");
+    const std::string first = hashPath(m_folder.path() / "model");
+    QCOMPARE(hashPath(m_folder.path() / "model"), first);
+    write("model/config.json", "{ }");
+    QVERIFY(hashPath(m_folder.path() / "model") != first);
+}
+
+void HashTest::scoresAreNotPartOfAModel() {
+    std::filesystem::create_directory(m_folder.path() / "scored");
+    write("scored/config.json", "{}");
+    const std::string first = hashPath(m_folder.path() / "scored");
+    write("scored/training.json", "{}");
+    write("scored/README.md", "words");
+    QCOMPARE(hashPath(m_folder.path() / "scored"), first);
+}
+
+void HashTest::missingFileIsNamed() {
+    LATHE_VERIFY_THROWS(hashPath(m_folder.path() / "absent.gguf"), InputError, "absent.gguf");
+}
+
+LATHE_TEST(HashTest);
+
+} // namespace lathe
+
+#include "hash_test.moc"
