@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "engine/core/error.h"
+
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -13,6 +15,21 @@ struct sqlite3;
 struct sqlite3_stmt;
 
 namespace lathe {
+
+/// What SQLite answered; `code` is its extended result code.
+class StoreError : public InternalError {
+public:
+    StoreError(
+        const std::string& message, int code,
+        std::source_location where = std::source_location::current())
+        : InternalError(message, where), m_code(code) {}
+    int code() const noexcept { return m_code; }
+    /// Whether the same write may succeed later: locked, disk full, input/output error.
+    bool mayPass() const noexcept;
+
+private:
+    int m_code;
+};
 
 /// One prepared statement; binds by position from 1, reads columns from 0.
 class Statement {
@@ -27,7 +44,7 @@ public:
     Statement& bind(int index, std::string_view value);
     Statement& bind(int index, std::span<const std::byte> value);
     Statement& bindNull(int index);
-    /// True while there is a row. @throws InternalError with SQLite's message.
+    /// True while there is a row. @throws StoreError with SQLite's message.
     bool step();
     void reset();
 
@@ -62,8 +79,26 @@ public:
     const std::filesystem::path& path() const noexcept { return m_path; }
 
 private:
+    void open(int flags);
+    void useWriteAheadLog();
+
     sqlite3* m_db = nullptr;
     std::filesystem::path m_path;
+};
+
+/// One BEGIN IMMEDIATE transaction; rolled back unless committed. (A deferred one that reads first
+/// fails at once when another program writes in between.)
+class Transaction {
+public:
+    explicit Transaction(Database& db);
+    ~Transaction();
+    Transaction(const Transaction&) = delete;
+    Transaction& operator=(const Transaction&) = delete;
+    void commit();
+
+private:
+    Database& m_db;
+    bool m_open = true;
 };
 
 /// The user's store: $XDG_DATA_HOME/lathe/runs.db, else ~/.local/share/lathe/runs.db.
