@@ -29,7 +29,13 @@ public:
     const std::map<std::string, Entry>& entries() const noexcept { return m_entries; }
     const std::map<std::string, std::string>& metadata() const noexcept { return m_metadata; }
     bool contains(const std::string& name) const { return m_entries.contains(name); }
-    /// A tensor on the mapped file (read-only pages: reading only). @throws FormatError if absent.
+    /// Tensors of element types that this program does not know, with the name of the type ("F8_E4M3");
+    /// they are not among the entries.
+    const std::map<std::string, std::string>& unknownTypes() const noexcept {
+        return m_unknownTypes;
+    }
+    /// A tensor on the mapped file (read-only pages: reading only); a copy on the heap where the file
+    /// does not align the elements. @throws FormatError if absent, Unsupported for an unknown type.
     Tensor tensor(const std::string& name) const;
     const std::filesystem::path& path() const noexcept { return m_path; }
 
@@ -41,6 +47,7 @@ private:
     std::shared_ptr<Storage> m_storage;
     std::size_t m_dataOffset = 0;
     std::map<std::string, Entry> m_entries;
+    std::map<std::string, std::string> m_unknownTypes;
     std::map<std::string, std::string> m_metadata;
 };
 
@@ -49,7 +56,9 @@ struct NamedTensor {
     ConstView view;  ///< host memory
 };
 
-/// Writes beside `path` and renames when complete, so that no half file stays behind.
+/// Writes beside `path` and renames when complete, so that no half file stays behind. Tensors are
+/// stored back to back in the order given; the data begins at a multiple of 64 bytes.
+/// @throws InputError when a name is empty or doubled, or the file cannot be written.
 void writeSafetensors(
     const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
     const std::map<std::string, std::string>& metadata = {});
