@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/ops/attention/attention.h"
+
+#include "kernels/core/arguments.h"
+#include "kernels/core/dispatch.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+namespace lathe {
+
+#ifdef LATHE_HAVE_CUDA
+namespace cuda {
+void launch(ExecContext& context, const Attention& op);
+}
+#endif
+
+namespace {
+
+double dot(const float* a, const float* b, std::int64_t count) {
+    double sum = 0.0;
+    for (std::int64_t i = 0; i < count; ++i) {
+        sum += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+    }
+    return sum;
+}
+
+/// y = softmax(scale * q K^T) V for one query head of one token; `seen` rows of the cache. The
+/// scores are computed once per pass instead of stored: the reference needs no memory of its own.
+void attendScalar(const Attention& op, std::int64_t token, std::int64_t head, std::int64_t seen) {
+    const std::int64_t heads = op.q.shape[1];
+    const std::int64_t kvHeads = op.keys.shape[1];
+    const std::int64_t headDim = op.q.shape[2];
+    const std::int64_t kvHead = head / (heads / kvHeads);
+    const float* q = op.q.ptr<float>() + (token * heads + head) * headDim;
+    const float* keys = op.keys.ptr<float>() + kvHead * headDim;
+    const float* values = op.values.ptr<float>() + kvHead * headDim;
+    const std::int64_t stride = kvHeads * headDim;
+    const auto score = [&](std::int64_t row) {
+        return static_cast<double>(op.scale) * dot(q, keys + row * stride, headDim);
+    };
+    double largest = -std::numeric_limits<double>::infinity();
+    for (std::int64_t row = 0; row < seen; ++row) {
+        largest = std::max(largest, score(row));
+    }
+    double total = 0.0;
+    for (std::int64_t row = 0; row < seen; ++row) {
+        total += std::exp(score(row) - largest);
+    }
+    float* y = op.y.ptr<float>() + (token * heads + head) * headDim;
+    std::fill_n(y, headDim, 0.0F);
+    for (std::int64_t row = 0; row < seen; ++row) {
+        const auto weight = static_cast<float>(std::exp(score(row) - largest) / total);
+        for (std::int64_t i = 0; i < headDim; ++i) {
+            y[i] += weight * values[row * stride + i];
+        }
+    }
+}
+
+void attentionScalar(ExecContext&, const Attention& op) {
+    for (std::int64_t token = 0; token < op.q.shape[0]; ++token) {
+        for (std::int64_t head = 0; head < op.q.shape[1]; ++head) {
+            attendScalar(op, token, head, op.past + token + 1);
+        }
+    }
+}
+
+} // namespace
+
+template <>
+std::span<const Kernel<Attention>> kernelsOf<Attention>() {
+    static constexpr Kernel<Attention> kTable[] = {
+#ifdef LATHE_HAVE_CUDA
+        {Target::Cuda, "cuda", cuda::launch},
+#endif
+        {Target::Scalar, "scalar", attentionScalar},
+    };
+    return kTable;
+}
+
+void run(ExecContext& context, const Attention& op) {
+    const Arguments arguments("attention", context.device());
+    arguments.rank("q", op.q, 3);
+    arguments.rank("keys", op.keys, 3);
+    const std::int64_t tokens = op.q.shape[0];
+    const std::int64_t heads = op.q.shape[1];
+    const std::int64_t kvHeads = op.keys.shape[1];
+    const std::int64_t capacity = op.keys.shape[0];
+    arguments.f32("q", op.q, op.q.shape);
+    arguments.f32("keys", op.keys, {capacity, kvHeads, op.q.shape[2]});
+    arguments.f32("values", op.values, op.keys.shape);
+    arguments.f32("y", op.y, op.q.shape);
+    LATHE_CHECK(
+        kvHeads > 0 ? heads % kvHeads == 0 : heads == 0,
+        "attention: q is " + op.q.shape.text() + ", keys are " + op.keys.shape.text() +
+            "; the query heads are not a multiple of the key heads");
+    LATHE_CHECK(
+        op.past >= 0 && op.past <= capacity && tokens <= capacity - op.past,
+        "attention: past is " + std::to_string(op.past) + ", q is " + op.q.shape.text() +
+            ", but keys are " + op.keys.shape.text());
+    arguments.disjoint("y", op.y, "keys", op.keys);
+    arguments.disjoint("y", op.y, "values", op.values);
+    arguments.disjoint("y", op.y, "q", op.q);
+    if (op.y.elementCount() > 0) {
+        dispatch(context, op, "attention");
+    }
+}
+
+} // namespace lathe

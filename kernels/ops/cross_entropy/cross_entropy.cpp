@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/ops/cross_entropy/cross_entropy.h"
+
+#include "kernels/core/arguments.h"
+#include "kernels/core/dispatch.h"
+
+#include <cmath>
+#include <limits>
+#include <string>
+
+namespace lathe {
+
+#ifdef LATHE_HAVE_CUDA
+namespace cuda {
+void launch(ExecContext& context, const CrossEntropy& op);
+void launch(ExecContext& context, const DistributionDistance& op);
+void launch(ExecContext& context, const ArgMax& op);
+} // namespace cuda
+#endif
+
+namespace {
+
+void checkTargets(const CrossEntropy& op) {
+    const std::int64_t vocabulary = op.logits.shape[1];
+    const auto* targets = op.targets.ptr<std::int32_t>();
+    for (std::int64_t row = 0; row < op.targets.elementCount(); ++row) {
+        LATHE_CHECK(
+            targets[row] >= 0 && targets[row] < vocabulary,
+            "cross_entropy: targets[" + std::to_string(row) + "] is " +
+                std::to_string(targets[row]) + ", logits are " + op.logits.shape.text());
+    }
+}
+
+/// Lowest index of the largest number; NaN entries are passed over.
+std::int64_t argMaxScalar(const float* logits, std::int64_t count) {
+    std::int64_t best = 0;
+    float largest = -std::numeric_limits<float>::infinity();
+    for (std::int64_t v = 0; v < count; ++v) {
+        if (logits[v] > largest) {
+            largest = logits[v];
+            best = v;
+        }
+    }
+    return best;
+}
+
+/// log(sum(exp(logits))).
+double logSumExp(const float* logits, std::int64_t count) {
+    const double largest = logits[argMaxScalar(logits, count)];
+    double sum = 0.0;
+    for (std::int64_t v = 0; v < count; ++v) {
+        sum += std::exp(static_cast<double>(logits[v]) - largest);
+    }
+    return largest + std::log(sum);
+}
+
+void crossEntropyScalar(ExecContext&, const CrossEntropy& op) {
+    checkTargets(op);
+    const std::int64_t vocabulary = op.logits.shape[1];
+    for (std::int64_t row = 0; row < op.logits.shape[0]; ++row) {
+        const float* logits = op.logits.ptr<float>() + row * vocabulary;
+        const double target = logits[op.targets.ptr<std::int32_t>()[row]];
+        op.nll.ptr<float>()[row] = static_cast<float>(logSumExp(logits, vocabulary) - target);
+    }
+}
+
+void distanceScalar(ExecContext&, const DistributionDistance& op) {
+    const std::int64_t vocabulary = op.p.shape[1];
+    for (std::int64_t row = 0; row < op.p.shape[0]; ++row) {
+        const float* p = op.p.ptr<float>() + row * vocabulary;
+        const float* q = op.q.ptr<float>() + row * vocabulary;
+        const double logSumP = logSumExp(p, vocabulary);
+        const double logSumQ = logSumExp(q, vocabulary);
+        double sum = 0.0;
+        for (std::int64_t v = 0; v < vocabulary; ++v) {
+            const double logP = static_cast<double>(p[v]) - logSumP;
+            const double logQ = static_cast<double>(q[v]) - logSumQ;
+            const double probability = std::exp(logP);
+            sum += probability == 0.0 ? 0.0 : probability * (logP - logQ);
+        }
+        // Rounding may leave a tiny negative number where the distributions agree.
+        op.kl.ptr<float>()[row] = static_cast<float>(sum < 0.0 ? 0.0 : sum);
+        op.sameArgmax.ptr<std::int32_t>()[row] =
+            argMaxScalar(p, vocabulary) == argMaxScalar(q, vocabulary) ? 1 : 0;
+    }
+}
+
+void argMaxOfRowsScalar(ExecContext&, const ArgMax& op) {
+    const std::int64_t vocabulary = op.logits.shape[1];
+    for (std::int64_t row = 0; row < op.logits.shape[0]; ++row) {
+        op.index.ptr<std::int32_t>()[row] = static_cast<std::int32_t>(
+            argMaxScalar(op.logits.ptr<float>() + row * vocabulary, vocabulary));
+    }
+}
+
+/// [rows, vocabulary] with at least one entry per row.
+void checkLogits(const Arguments& arguments, const char* name, const ConstView& logits) {
+    arguments.rank(name, logits, 2);
+    arguments.f32(name, logits, logits.shape);
+    LATHE_CHECK(
+        logits.shape[1] > 0 && logits.shape[1] <= std::numeric_limits<std::int32_t>::max(),
+        std::string(name) + " are " + logits.shape.text() +
+            "; a vocabulary of 1 to 2^31 - 1 is needed");
+}
+
+} // namespace
+
+template <>
+std::span<const Kernel<CrossEntropy>> kernelsOf<CrossEntropy>() {
+    static constexpr Kernel<CrossEntropy> kTable[] = {
+#ifdef LATHE_HAVE_CUDA
+        {Target::Cuda, "cuda", cuda::launch},
+#endif
+        {Target::Scalar, "scalar", crossEntropyScalar},
+    };
+    return kTable;
+}
+
+template <>
+std::span<const Kernel<DistributionDistance>> kernelsOf<DistributionDistance>() {
+    static constexpr Kernel<DistributionDistance> kTable[] = {
+#ifdef LATHE_HAVE_CUDA
+        {Target::Cuda, "cuda", cuda::launch},
+#endif
+        {Target::Scalar, "scalar", distanceScalar},
+    };
+    return kTable;
+}
+
+template <>
+std::span<const Kernel<ArgMax>> kernelsOf<ArgMax>() {
+    static constexpr Kernel<ArgMax> kTable[] = {
+#ifdef LATHE_HAVE_CUDA
+        {Target::Cuda, "cuda", cuda::launch},
+#endif
+        {Target::Scalar, "scalar", argMaxOfRowsScalar},
+    };
+    return kTable;
+}
+
+void run(ExecContext& context, const CrossEntropy& op) {
+    const Arguments arguments("cross_entropy", context.device());
+    checkLogits(arguments, "logits", op.logits);
+    arguments.i32("targets", op.targets, {op.logits.shape[0]});
+    arguments.f32("nll", op.nll, {op.logits.shape[0]});
+    arguments.disjoint("nll", op.nll, "logits", op.logits);
+    if (op.nll.elementCount() > 0) {
+        dispatch(context, op, "cross_entropy");
+    }
+}
+
+void run(ExecContext& context, const DistributionDistance& op) {
+    const Arguments arguments("distribution_distance", context.device());
+    checkLogits(arguments, "p", op.p);
+    arguments.f32("q", op.q, op.p.shape);
+    arguments.f32("kl", op.kl, {op.p.shape[0]});
+    arguments.i32("sameArgmax", op.sameArgmax, {op.p.shape[0]});
+    if (op.kl.elementCount() > 0) {
+        dispatch(context, op, "distribution_distance");
+    }
+}
+
+void run(ExecContext& context, const ArgMax& op) {
+    const Arguments arguments("arg_max", context.device());
+    checkLogits(arguments, "logits", op.logits);
+    arguments.i32("index", op.index, {op.logits.shape[0]});
+    if (op.index.elementCount() > 0) {
+        dispatch(context, op, "arg_max");
+    }
+}
+
+} // namespace lathe
