@@ -19,6 +19,8 @@ namespace lathe {
 class RunQueue : public EventSink {
 public:
     explicit RunQueue(RunWriter& writer) : m_writer(writer) {}
+    RunQueue(const RunQueue&) = delete;
+    RunQueue& operator=(const RunQueue&) = delete;
     /// The service may need this queue as its sink, so it is named afterwards, before any submit.
     void setService(RunService& service);
 

@@ -70,6 +70,8 @@ public:
     /// Keys of the finished cells of earlier runs of an equal Spec (same study, params, sweep, seed,
     /// device, target) with their metrics, for resuming.
     std::vector<CellRow> finishedCells(std::int64_t runId);
+    /// The latest run of an equal Spec, which a new one may resume.
+    std::optional<std::int64_t> latestEqual(const Spec& spec);
     /// Counts up whenever another connection wrote.
     std::int64_t dataVersion();
 

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/store/jsonl_sink.h"
+
+#include <cerrno>
+#include <unistd.h>
+
+namespace lathe {
+
+void JsonlSink::post(Event event) noexcept {
+    if (const auto* cell = std::get_if<CellChanged>(&event.payload)) {
+        const Json where{{"study", m_study}, {"run", event.runId}, {"params", cell->params}};
+        if (cell->state == CellState::Done) {
+            Json line = where;
+            line["metrics"] = cell->metrics;
+            write(line);
+        } else if (cell->state == CellState::Failed) {
+            error(cell->message, where);
+        }
+    } else if (const auto* run = std::get_if<RunChanged>(&event.payload)) {
+        if (isFinal(run->state) && run->state != RunState::Done) {
+            const std::string name(nameOf(run->state));
+            error(
+                run->message.empty() ? "the run was " + name : run->message,
+                {{"study", m_study}, {"run", event.runId}, {"state", name}});
+        }
+    }
+}
+
+void JsonlSink::error(const std::string& message, const Json& where) noexcept {
+    Json line = where;
+    line["error"] = message;
+    write(line);
+}
+
+void JsonlSink::write(const Json& line) noexcept {
+    const std::string text = dumpJson(line) + "\n";
+    std::size_t written = 0;
+    while (written < text.size() && !m_broken) {
+        const ssize_t count = ::write(m_fd, text.data() + written, text.size() - written);
+        if (count < 0 && errno != EINTR) {
+            m_broken = true;
+        } else if (count > 0) {
+            written += static_cast<std::size_t>(count);
+        }
+    }
+}
+
+} // namespace lathe
