@@ -2,6 +2,7 @@
 #include "engine/io/checkpoint.h"
 
 #include "engine/core/error.h"
+#include "engine/io/gguf_checkpoint.h"
 #include "engine/io/hf_checkpoint.h"
 
 namespace lathe {
@@ -14,6 +15,9 @@ std::unique_ptr<Checkpoint> Checkpoint::open(const std::filesystem::path& path) 
     }
     if (std::filesystem::is_directory(status)) {
         return std::make_unique<HfCheckpoint>(path);
+    }
+    if (path.extension() == ".gguf") {
+        return std::make_unique<GgufCheckpoint>(path);
     }
     throw InputError(path.string() + ": is neither a model folder nor a .gguf file");
 }

@@ -4,7 +4,9 @@
 #include "engine/core/error.h"
 #include "engine/core/hash.h"
 
+#include <algorithm>
 #include <charconv>
+#include <functional>
 
 namespace lathe {
 
@@ -49,6 +51,47 @@ std::string spacesRestored(std::string_view piece) {
         text += ' ';
         piece.remove_prefix(at + kSpaceSymbol.size());
     }
+}
+
+std::string spacesMarked(std::string_view text) {
+    std::string marked;
+    for (const char c : text) {
+        if (c == ' ') {
+            marked += kSpaceSymbol;
+        } else {
+            marked += c;
+        }
+    }
+    return marked;
+}
+
+void PieceFinder::add(std::string piece, TokenId id) {
+    if (piece.empty()) {
+        return;
+    }
+    std::vector<std::size_t>& lengths = m_lengths[piece.front()];
+    const auto place =
+        std::lower_bound(lengths.begin(), lengths.end(), piece.size(), std::greater<>());
+    if (place == lengths.end() || *place != piece.size()) {
+        lengths.insert(place, piece.size());
+    }
+    m_pieces.emplace(std::move(piece), id);
+}
+
+std::optional<PieceFinder::Hit> PieceFinder::longestAt(std::string_view text) const {
+    const auto lengths = text.empty() ? m_lengths.end() : m_lengths.find(text.front());
+    if (lengths == m_lengths.end()) {
+        return std::nullopt;
+    }
+    for (const std::size_t length : lengths->second) {
+        if (length <= text.size()) {
+            const auto found = m_pieces.find(text.substr(0, length));
+            if (found != m_pieces.end()) {
+                return Hit{found->second, length};
+            }
+        }
+    }
+    return std::nullopt;
 }
 
 } // namespace lathe

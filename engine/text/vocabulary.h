@@ -3,9 +3,11 @@
 
 #include "engine/text/tokenizer.h"
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 /// Conventions that all vocabularies share.
@@ -13,6 +15,26 @@ namespace lathe {
 
 /// U+2581, which stands for a space in SentencePiece vocabularies.
 inline constexpr std::string_view kSpaceSymbol = "\xE2\x96\x81";
+
+/// A map by text that is searched without making a std::string.
+struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const noexcept {
+        return std::hash<std::string_view>{}(text);
+    }
+};
+template <class Value>
+using TextMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
+
+/// What a piece is for.
+enum class PieceKind : std::uint8_t {
+    Normal,
+    Unknown,     ///< stands for what the vocabulary cannot spell
+    Control,     ///< marks, never text
+    UserDefined, ///< a whole: found in text before everything else
+    Unused,
+    Byte ///< one byte, spelled "<0x0A>"
+};
 
 /// XXH3-128 over the pieces in order; each is hashed with its length, so that no two lists agree by
 /// where their pieces are cut.
@@ -26,5 +48,26 @@ std::optional<char> bytePiece(std::string_view piece) noexcept;
 
 /// The piece with each U+2581 turned into a space.
 std::string spacesRestored(std::string_view piece);
+/// The text with each space turned into U+2581.
+std::string spacesMarked(std::string_view text);
+
+/// Finds user-defined pieces in text.
+class PieceFinder {
+public:
+    void add(std::string piece, TokenId id);
+    bool empty() const noexcept { return m_pieces.empty(); }
+
+    struct Hit {
+        TokenId id;
+        std::size_t bytes;
+    };
+    /// The longest piece that `text` begins with.
+    std::optional<Hit> longestAt(std::string_view text) const;
+
+private:
+    TextMap<TokenId> m_pieces;
+    /// Lengths that occur, longest first, by first byte.
+    std::unordered_map<char, std::vector<std::size_t>> m_lengths;
+};
 
 } // namespace lathe

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/text/byte_level_bpe.h"
+
+#include "engine/core/error.h"
+#include "engine/text/byte_level.h"
+#include "engine/text/utf8.h"
+
+#include <utf8proc.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+namespace lathe {
+
+namespace {
+
+constexpr TokenId kNoPiece = -1;
+/// Words up to this long are remembered within one text: most occur again.
+constexpr std::size_t kRememberedBytes = 64;
+
+std::string normalized(std::string text, UnicodeForm form) {
+    const bool ascii = std::all_of(
+        text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+    if (form == UnicodeForm::AsIs || ascii) {
+        return text;
+    }
+    const bool composed = form == UnicodeForm::Nfc || form == UnicodeForm::Nfkc;
+    const bool compatible = form == UnicodeForm::Nfkc || form == UnicodeForm::Nfkd;
+    const int options = UTF8PROC_STABLE | (composed ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
+                        (compatible ? UTF8PROC_COMPAT : 0);
+    utf8proc_uint8_t* result = nullptr;
+    const utf8proc_ssize_t bytes = utf8proc_map(
+        reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+        static_cast<utf8proc_ssize_t>(text.size()), &result,
+        static_cast<utf8proc_option_t>(options));
+    const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(result, &std::free);
+    if (bytes < 0) {
+        throw InputError(
+            std::string("the text cannot be normalized (") + utf8proc_errmsg(bytes) + ")");
+    }
+    return {reinterpret_cast<const char*>(result), static_cast<std::size_t>(bytes)};
+}
+
+class ByteLevelBpe : public Tokenizer {
+public:
+    explicit ByteLevelBpe(ByteLevelBpeModel model) : m_model(std::move(model)) {
+        for (std::size_t id = 0; id < m_model.pieces.size(); ++id) {
+            addPiece(m_model.pieces[id], m_model.kinds[id], static_cast<TokenId>(id));
+        }
+        for (unsigned byte = 0; byte < 256; ++byte) {
+            const auto found = m_ids.find(byteLevelCharacter(static_cast<unsigned char>(byte)));
+            m_byteIds.at(byte) = found == m_ids.end() ? kNoPiece : found->second;
+        }
+        for (const auto& [left, right] : m_model.merges) {
+            m_merges.add(
+                idOf(left, left, right), idOf(right, left, right), idOf(left + right, left, right));
+        }
+        m_model.merges = {};
+        m_fingerprint = fingerprintOf(m_model.pieces);
+    }
+
+    std::vector<TokenId> encode(std::string_view text) const override {
+        const std::string clean = replaceInvalidUtf8(text);
+        std::vector<TokenId> ids;
+        std::size_t start = 0;
+        // User-defined pieces are wholes; everything between them is ordinary text.
+        for (std::size_t at = 0; !m_wholes.empty() && at < clean.size();) {
+            const auto hit = m_wholes.longestAt(std::string_view(clean).substr(at));
+            if (!hit) {
+                ++at;
+                continue;
+            }
+            encodePlain(clean.substr(start, at - start), ids);
+            ids.push_back(hit->id);
+            at += hit->bytes;
+            start = at;
+        }
+        encodePlain(start == 0 ? clean : clean.substr(start), ids);
+        return ids;
+    }
+
+    std::string decode(std::span<const TokenId> ids) const override {
+        std::string text;
+        for (const TokenId id : ids) {
+            checkTokenId(id, size());
+            const auto index = static_cast<std::size_t>(id);
+            switch (m_model.kinds[index]) {
+            case PieceKind::Control:
+                break;
+            case PieceKind::UserDefined:
+                text += m_model.pieces[index];
+                break;
+            default:
+                text += byteLevelBytes(m_model.pieces[index]);
+            }
+        }
+        return text;
+    }
+
+    std::string piece(TokenId id) const override {
+        checkTokenId(id, size());
+        return m_model.pieces[static_cast<std::size_t>(id)];
+    }
+    std::int64_t size() const override { return static_cast<std::int64_t>(m_model.pieces.size()); }
+    std::optional<TokenId> bos() const override { return m_model.bos; }
+    std::optional<TokenId> eos() const override { return m_model.eos; }
+    std::string fingerprint() const override { return m_fingerprint; }
+
+private:
+    using Remembered = std::unordered_map<std::string_view, std::vector<TokenId>>;
+
+    void addPiece(const std::string& piece, PieceKind kind, TokenId id) {
+        if (piece.empty()) {
+            return;
+        }
+        if (kind == PieceKind::UserDefined) {
+            m_wholes.add(piece, id);
+        }
+        if (kind == PieceKind::Normal || kind == PieceKind::Unused) {
+            m_ids.emplace(piece, id);
+        }
+    }
+
+    TokenId
+    idOf(const std::string& piece, const std::string& left, const std::string& right) const {
+        const auto found = m_ids.find(piece);
+        if (found == m_ids.end()) {
+            throw FormatError(
+                m_model.what + ": the merge of '" + left + "' and '" + right + "' needs '" + piece +
+                "', which is not in the vocabulary");
+        }
+        return found->second;
+    }
+
+    void encodePlain(const std::string& part, std::vector<TokenId>& ids) const {
+        const std::string text = normalized(part, m_model.form);
+        std::deque<std::string> storage;
+        Remembered remembered;
+        for (const std::string_view word : m_model.preTokenizer.words(text, storage)) {
+            if (word.size() > kRememberedBytes) {
+                const std::vector<TokenId> symbols = encodeWord(word);
+                ids.insert(ids.end(), symbols.begin(), symbols.end());
+                continue;
+            }
+            auto found = remembered.find(word);
+            if (found == remembered.end()) {
+                found = remembered.emplace(word, encodeWord(word)).first;
+            }
+            ids.insert(ids.end(), found->second.begin(), found->second.end());
+        }
+    }
+
+    std::vector<TokenId> encodeWord(std::string_view word) const {
+        if (m_model.ignoreMerges) {
+            if (const auto whole = m_ids.find(byteLevelSpelling(word)); whole != m_ids.end()) {
+                return {whole->second};
+            }
+        }
+        std::vector<TokenId> symbols;
+        symbols.reserve(word.size());
+        for (const char c : word) {
+            const auto byte = static_cast<unsigned char>(c);
+            TokenId id = m_byteIds[byte];
+            if (id == kNoPiece) {
+                id = m_model.unknown.value_or(kNoPiece);
+            }
+            if (id == kNoPiece) {
+                throw InputError(
+                    m_model.what + ": the vocabulary has no piece for byte " +
+                    std::to_string(unsigned{byte}) + ", so this text cannot be encoded");
+            }
+            symbols.push_back(id);
+        }
+        m_merges.apply(symbols);
+        return symbols;
+    }
+
+    ByteLevelBpeModel m_model;
+    TextMap<TokenId> m_ids; ///< pieces that spell text
+    std::array<TokenId, 256> m_byteIds{};
+    PieceFinder m_wholes;
+    BpeMerges m_merges;
+    std::string m_fingerprint;
+};
+
+} // namespace
+
+std::shared_ptr<const Tokenizer> makeByteLevelBpe(ByteLevelBpeModel model) {
+    return std::make_shared<ByteLevelBpe>(std::move(model));
+}
+
+} // namespace lathe

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/text/bpe_merges.h"
+#include "engine/text/pre_tokenizer.h"
+#include "engine/text/vocabulary.h"
+
+#include <utility>
+
+namespace lathe {
+
+/// How text is normalized before it is cut.
+enum class UnicodeForm : std::uint8_t { AsIs, Nfc, Nfd, Nfkc, Nfkd };
+
+/// A byte-level BPE vocabulary as its files give it.
+struct ByteLevelBpeModel {
+    std::string what;                ///< names the source in messages
+    std::vector<std::string> pieces; ///< by id; empty where an id is not used
+    std::vector<PieceKind> kinds;    ///< as many
+    std::vector<std::pair<std::string, std::string>> merges;
+    bool ignoreMerges = false; ///< a word that is a piece is not merged up
+    UnicodeForm form = UnicodeForm::AsIs;
+    PreTokenizer preTokenizer;
+    std::optional<TokenId> bos{}, eos{}, unknown{};
+};
+
+/// @throws FormatError when a merge makes or uses a piece that is not in the vocabulary.
+std::shared_ptr<const Tokenizer> makeByteLevelBpe(ByteLevelBpeModel model);
+
+} // namespace lathe
