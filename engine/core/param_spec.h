@@ -16,9 +16,9 @@ enum class ParamKind { Flag, Integer, Real, Text, Choice, File, Folder, Model };
 struct ParamSpec {
     std::string name; ///< key in Spec::params, lower_snake ("max_new")
     ParamKind kind = ParamKind::Text;
-    Json defaultValue; ///< null: no default; see `required`
-    std::string help;  ///< one sentence, no full stop at the end
-    std::string unit;  ///< "bit", "token"; empty when it has none
+    Json defaultValue{}; ///< null: no default; see `required`
+    std::string help{};  ///< one sentence, no full stop at the end
+    std::string unit{};  ///< "bit", "token"; empty when it has none
     double minimum = -std::numeric_limits<double>::infinity();
     double maximum = std::numeric_limits<double>::infinity();
     std::vector<std::string> choices{}; ///< Choice: the allowed texts
