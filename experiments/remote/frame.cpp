@@ -79,9 +79,9 @@ std::optional<Event> decodeEvent(std::span<const std::byte> payload) {
             std::to_string(rest.size()) + " are there");
     }
     std::string text(length, '\0');
-    std::transform(
-        rest.begin(), rest.begin() + length, text.begin(),
-        [](std::byte b) { return static_cast<char>(b); });
+    std::transform(rest.begin(), rest.begin() + length, text.begin(), [](std::byte b) {
+        return static_cast<char>(b);
+    });
     const Json header = parseJson(text, "event frame");
     try {
         auto parsed = payloadFromJson(
@@ -112,8 +112,7 @@ void FrameParser::feed(std::span<const std::byte> bytes) {
         return;
     }
     const auto magic = std::as_bytes(std::span(kMagic));
-    const auto found =
-        std::search(m_buffer.begin(), m_buffer.end(), magic.begin(), magic.end());
+    const auto found = std::search(m_buffer.begin(), m_buffer.end(), magic.begin(), magic.end());
     m_sawMagic = found != m_buffer.end();
     if (m_sawMagic) {
         m_position = static_cast<std::size_t>(found - m_buffer.begin()) + magic.size();
@@ -140,8 +139,7 @@ std::optional<Frame> FrameParser::next() {
     }
     const auto payload = rest.subspan(kHeader, length);
     m_position += kHeader + length;
-    return Frame{
-        std::to_integer<std::uint8_t>(rest[kLength]), {payload.begin(), payload.end()}};
+    return Frame{std::to_integer<std::uint8_t>(rest[kLength]), {payload.begin(), payload.end()}};
 }
 
 } // namespace lathe

@@ -13,9 +13,11 @@
 
 /// The protocol between `lathe` and `lathe-run serve`, over pipes:
 ///   1. the child writes 8 magic bytes; the reader skips everything before them;
-///   2. frames follow in both directions: u32 little-endian payload length (the kind not counted, at
+///   2. frames follow in both directions: u32 little-endian payload length (the kind not counted,
+///   at
 ///      most 16 MiB), u8 kind, payload;
-///   3. the first frame of the child is Hello (EngineInfo as JSON). Another protocol number is refused.
+///   3. the first frame of the child is Hello (EngineInfo as JSON). Another protocol number is
+///   refused.
 /// Unknown kinds are counted and ignored.
 namespace lathe {
 
@@ -24,13 +26,13 @@ inline constexpr std::array<unsigned char, 8> kMagic{0x89, 'L', 'A', 'T', 'H', '
 inline constexpr std::uint32_t kMaxPayload = 16U * 1024U * 1024U;
 
 enum class FrameKind : std::uint8_t {
-    Hello = 1,   ///< child -> window: EngineInfo
-    Submit = 2,  ///< window -> child: {"run": id, "spec": {...}}
-    Cancel = 3,  ///< window -> child: {"run": id}
-    Event = 4,   ///< child -> window: JSON header; see encodeEvent
-    Ping = 5,    ///< window -> child, answered by Pong: is it alive?
+    Hello = 1,  ///< child -> window: EngineInfo
+    Submit = 2, ///< window -> child: {"run": id, "spec": {...}}
+    Cancel = 3, ///< window -> child: {"run": id}
+    Event = 4,  ///< child -> window: JSON header; see encodeEvent
+    Ping = 5,   ///< window -> child, answered by Pong: is it alive?
     Pong = 6,
-    Describe = 7,   ///< window -> child: {"path": ...}; answered by Described with a ModelInfo
+    Describe = 7, ///< window -> child: {"path": ...}; answered by Described with a ModelInfo
     Described = 8,
 };
 

@@ -55,8 +55,7 @@ bool StoreError::mayPass() const noexcept {
 
 Statement::Statement(sqlite3* db, std::string_view sql) : m_db(db) {
     check(
-        db,
-        sqlite3_prepare_v2(db, sql.data(), static_cast<int>(sql.size()), &m_statement, nullptr),
+        db, sqlite3_prepare_v2(db, sql.data(), static_cast<int>(sql.size()), &m_statement, nullptr),
         "prepare");
 }
 
@@ -83,8 +82,7 @@ Statement& Statement::bind(int index, std::string_view value) {
     const char* data = value.data() != nullptr ? value.data() : "";
     check(
         m_db,
-        sqlite3_bind_text64(
-            m_statement, index, data, value.size(), SQLITE_TRANSIENT, SQLITE_UTF8),
+        sqlite3_bind_text64(m_statement, index, data, value.size(), SQLITE_TRANSIENT, SQLITE_UTF8),
         "bind");
     return *this;
 }
@@ -204,7 +202,8 @@ void Database::open(int flags) {
 }
 
 void Database::useWriteAheadLog() {
-    // The switch to WAL does not always honour the busy timeout when several programs start at once.
+    // The switch to WAL does not always honour the busy timeout when several programs start at
+    // once.
     for (int attempt = 0;; ++attempt) {
         try {
             execute("PRAGMA journal_mode = WAL");

@@ -40,7 +40,7 @@ public:
     Statement& operator=(Statement&&) = delete;
 
     Statement& bind(int index, std::int64_t value);
-    Statement& bind(int index, double value);  ///< not finite: NULL
+    Statement& bind(int index, double value); ///< not finite: NULL
     Statement& bind(int index, std::string_view value);
     Statement& bind(int index, std::span<const std::byte> value);
     Statement& bindNull(int index);
@@ -49,7 +49,7 @@ public:
     void reset();
 
     std::int64_t integer(int column) const;
-    double real(int column) const;  ///< NULL reads as NaN
+    double real(int column) const; ///< NULL reads as NaN
     std::string text(int column) const;
     std::span<const std::byte> blob(int column) const;
     bool isNull(int column) const;
@@ -65,8 +65,8 @@ class Database {
 public:
     enum class Mode { ReadWrite, ReadOnly };
 
-    /// Opens, and for ReadWrite creates and migrates (a backup copy is made before a migration of an
-    /// existing file). @throws InputError for a file that is no database or of a newer schema.
+    /// Opens, and for ReadWrite creates and migrates (a backup copy is made before a migration of
+    /// an existing file). @throws InputError for a file that is no database or of a newer schema.
     Database(const std::filesystem::path& path, Mode mode);
     ~Database();
     Database(const Database&) = delete;

@@ -8,8 +8,8 @@ namespace lathe {
 
 namespace {
 
-// `param` and `result` repeat what the JSON of `cell` holds, so that a filter over 100,000 runs needs
-// no JSON parsing; `environment` is shared by the many runs of one machine and build.
+// `param` and `result` repeat what the JSON of `cell` holds, so that a filter over 100,000 runs
+// needs no JSON parsing; `environment` is shared by the many runs of one machine and build.
 constexpr const char* kSchema1 = R"sql(
 CREATE TABLE environment (
     hash TEXT PRIMARY KEY,
@@ -131,8 +131,8 @@ void copyDatabase(const std::filesystem::path& from, const std::filesystem::path
     if (code != SQLITE_DONE) {
         std::filesystem::remove(partial, ignored);
         throw StoreError(
-            "cannot copy " + from.string() + " to " + to.string() + " before changing it: " +
-                sqlite3_errstr(code),
+            "cannot copy " + from.string() + " to " + to.string() +
+                " before changing it: " + sqlite3_errstr(code),
             code);
     }
     std::filesystem::rename(partial, to);
@@ -171,13 +171,12 @@ void migrate(Database& db, std::span<const Migration> migrations) {
     }
     if (present > newest) {
         throw InputError(
-            db.path().string() + ": written by a newer version (schema " +
-            std::to_string(present) + ", this program knows " + std::to_string(newest) +
+            db.path().string() + ": written by a newer version (schema " + std::to_string(present) +
+            ", this program knows " + std::to_string(newest) +
             "); update Lathe or choose another file with --store");
     }
     if (present > 0 && present < newest) {
-        copyDatabase(
-            db.path(), db.path().string() + ".schema-" + std::to_string(present) + ".bak");
+        copyDatabase(db.path(), db.path().string() + ".schema-" + std::to_string(present) + ".bak");
     }
     for (const Migration& migration : migrations) {
         if (migration.version > present) {

@@ -49,9 +49,7 @@ std::int64_t startTicksOf(std::int64_t pid) {
 
 } // namespace
 
-ProcessIdentity thisProcess() {
-    return {hostName(), bootId(), getpid(), startTicksOf(getpid())};
-}
+ProcessIdentity thisProcess() { return {hostName(), bootId(), getpid(), startTicksOf(getpid())}; }
 
 bool isGone(const ProcessIdentity& process) {
     if (process.host != hostName()) {

@@ -9,9 +9,9 @@ namespace lathe {
 
 struct ProcessIdentity {
     std::string host;
-    std::string boot;             ///< id of this start of the machine
+    std::string boot; ///< id of this start of the machine
     std::int64_t pid = 0;
-    std::int64_t startTicks = 0;  ///< since the machine's start, from /proc/PID/stat
+    std::int64_t startTicks = 0; ///< since the machine's start, from /proc/PID/stat
 };
 
 ProcessIdentity thisProcess();

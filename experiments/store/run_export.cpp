@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/store/run_reader.h"
 
+#include <limits>
+
 namespace lathe {
 
 namespace {
@@ -10,8 +12,6 @@ constexpr int kPage = 1000;
 Json eventsToJson(RunReader& reader, std::int64_t runId) {
     Json all = Json::array();
     std::int64_t after = std::numeric_limits<std::int64_t>::min();
-    // Pages by sequence number; equal numbers of one page's end are read with it or not at all lost:
-    // a run's numbers count up.
     for (;;) {
         const std::vector<Event> page = reader.events(runId, after, kPage);
         for (const Event& event : page) {
@@ -22,7 +22,7 @@ Json eventsToJson(RunReader& reader, std::int64_t runId) {
                  {"kind", kindOf(event.payload)},
                  {"payload", payloadToJson(event.payload)}});
         }
-        if (page.size() < kPage) {
+        if (page.empty()) {
             return all;
         }
         after = page.back().seq;

@@ -21,7 +21,7 @@ constexpr std::array<std::string_view, 6> kOperators{"<=", ">=", "!=", "<", ">",
 /// Splits at spaces; double quotes keep spaces together, inside or around a term.
 struct Term {
     std::string text;
-    bool quoted = false;  ///< begins with a quote: free text whatever it holds
+    bool quoted = false; ///< begins with a quote: free text whatever it holds
 };
 
 std::vector<Term> splitTerms(std::string_view text) {
@@ -93,9 +93,8 @@ private:
     void condition(const std::string& sql) {
         m_filter.where += (m_filter.where.empty() ? "(" : " AND (") + sql + ")";
     }
-    void value(std::variant<std::int64_t, double, std::string> v) {
-        m_filter.values.push_back(std::move(v));
-    }
+    void value(std::string text) { m_filter.values.push_back({std::move(text), 0.0, true}); }
+    void value(double number) { m_filter.values.push_back({{}, number, false}); }
 
     RunFilter m_filter;
 };
@@ -148,8 +147,9 @@ void FilterBuilder::keyed(
         try {
             static_cast<void>(runStateFromName(text));
         } catch (const FormatError&) {
-            refuse(term, "names no state; there are queued, running, done, failed, cancelled, "
-                         "crashed and interrupted");
+            refuse(
+                term, "names no state; there are queued, running, done, failed, cancelled, "
+                      "crashed and interrupted");
         }
         condition("run.state = ?");
         value(text);
@@ -213,12 +213,10 @@ void FilterBuilder::comparison(
 
 int RunFilter::bind(Statement& statement, int index) const {
     for (const auto& value : values) {
-        if (const auto* text = std::get_if<std::string>(&value)) {
-            statement.bind(index++, std::string_view(*text));
-        } else if (const auto* number = std::get_if<double>(&value)) {
-            statement.bind(index++, *number);
+        if (value.isText) {
+            statement.bind(index++, std::string_view(value.text));
         } else {
-            statement.bind(index++, std::get<std::int64_t>(value));
+            statement.bind(index++, value.number);
         }
     }
     return index;

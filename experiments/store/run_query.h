@@ -5,7 +5,6 @@
 
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 /// The language of the run table's filter, as SQL. Terms are separated by spaces and all must hold:
@@ -19,8 +18,14 @@
 namespace lathe {
 
 struct RunFilter {
-    std::string where;  ///< SQL over the table `run`, placeholders only; "1" when all runs pass
-    std::vector<std::variant<std::int64_t, double, std::string>> values;
+    struct Value {
+        std::string text;
+        double number = 0.0;
+        bool isText = true;
+    };
+
+    std::string where; ///< SQL over the table `run`, placeholders only; "1" when all runs pass
+    std::vector<Value> values;
 
     /// Binds from `index`; returns the next free index.
     int bind(Statement& statement, int index) const;

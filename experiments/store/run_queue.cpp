@@ -7,8 +7,10 @@ namespace lathe {
 
 namespace {
 
+/// A word of the queue itself, about a run that the service never saw: number 0 before it starts,
+/// 1 when it ends without having started.
 Event stateEvent(std::int64_t runId, RunState state, std::string message) {
-    return Event{runId, -1, 0, {}, RunChanged{state, std::move(message)}};
+    return Event{runId, -1, isFinal(state) ? 1 : 0, {}, RunChanged{state, std::move(message)}};
 }
 
 } // namespace

@@ -14,8 +14,8 @@
 namespace lathe {
 
 /// The submitter's side of runs, the same in both programs: inserts the run row first, keeps the
-/// queue, sends one Spec at a time to the RunService, and passes its events to the writer. Itself the
-/// sink of the service: `Service -> RunQueue -> RunWriter -> {screen, terminal}`.
+/// queue, sends one Spec at a time to the RunService, and passes its events to the writer. Itself
+/// the sink of the service: `Service -> RunQueue -> RunWriter -> {screen, terminal}`.
 class RunQueue : public EventSink {
 public:
     explicit RunQueue(RunWriter& writer) : m_writer(writer) {}

@@ -16,7 +16,7 @@ struct RunRow {
     std::int64_t id = 0;
     std::string uuid, study, title, tags, notes, message;
     RunState state = RunState::Queued;
-    std::int64_t createdMs = 0, startedMs = 0, finishedMs = 0;  ///< Unix time, 0: not yet
+    std::int64_t createdMs = 0, startedMs = 0, finishedMs = 0; ///< Unix time, 0: not yet
     std::string device;
     Spec spec{};
     Json environment = Json::object();
@@ -48,7 +48,7 @@ struct ArtifactRow {
 /// `bits<=4`, `metric.perplexity<60`, `model:lm-big`.
 struct RunQuery {
     std::string text;
-    std::int64_t beforeId = 0;  ///< keyset paging, newest first; 0: from the newest
+    std::int64_t beforeId = 0; ///< keyset paging, newest first; 0: from the newest
     int limit = 256;
 };
 
@@ -67,8 +67,8 @@ public:
     std::vector<Event> events(std::int64_t runId, std::int64_t afterSeq = 0, int limit = 10000);
     std::vector<ArtifactRow> artifacts(std::int64_t runId);
     std::vector<std::byte> artifactBytes(std::int64_t artifactId);
-    /// Keys of the finished cells of earlier runs of an equal Spec (same study, params, sweep, seed,
-    /// device, target) with their metrics, for resuming.
+    /// Keys of the finished cells of earlier runs of an equal Spec (same study, params, sweep,
+    /// seed, device, target) with their metrics, for resuming.
     std::vector<CellRow> finishedCells(std::int64_t runId);
     /// The latest run of an equal Spec, which a new one may resume.
     std::optional<std::int64_t> latestEqual(const Spec& spec);

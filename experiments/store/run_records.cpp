@@ -97,9 +97,10 @@ RunRecords::RunRecords(Database& db)
                          "WHERE id = ?1 AND state IN ('queued', 'running', 'interrupted')")) {}
 
 std::int64_t RunRecords::insertRun(const Spec& spec, std::string_view title) {
-    Statement insert = m_db.prepare(
-        "INSERT INTO run(uuid, study, title, state, created_ms, device, words, spec_key, spec, host, "
-        "boot, pid, pid_start, cells_total) VALUES(?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    Statement insert = m_db.prepare("INSERT INTO run(uuid, study, title, state, created_ms, "
+                                    "device, words, spec_key, spec, host, "
+                                    "boot, pid, pid_start, cells_total) VALUES(?, ?, ?, 'queued', "
+                                    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     insert.bind(1, newUuid()).bind(2, validUtf8(spec.study)).bind(3, validUtf8(title));
     insert.bind(4, nowMs()).bind(5, spec.device).bind(6, wordsOf(spec)).bind(7, specKey(spec));
     insert.bind(8, dumpJson(toJson(spec))).bind(9, m_self.host).bind(10, m_self.boot);
@@ -132,7 +133,10 @@ void RunRecords::addParam(std::int64_t runId, const std::string& name, const Jso
 }
 
 void RunRecords::setTags(std::int64_t runId, std::string_view tags) {
-    m_db.prepare("UPDATE run SET tags = ? WHERE id = ?").bind(1, validUtf8(tags)).bind(2, runId).step();
+    m_db.prepare("UPDATE run SET tags = ? WHERE id = ?")
+        .bind(1, validUtf8(tags))
+        .bind(2, runId)
+        .step();
 }
 
 void RunRecords::setNotes(std::int64_t runId, std::string_view notes) {
@@ -193,7 +197,9 @@ void RunRecords::apply(const Event& event, CellChanged& cell) {
     }
     Statement& upsert = fresh(m_cell);
     upsert.bind(1, event.runId).bind(2, std::int64_t{event.cell}).bind(3, validUtf8(cell.key));
-    upsert.bind(4, nameOf(cell.state)).bind(5, dumpJson(cell.params)).bind(6, dumpJson(cell.metrics));
+    upsert.bind(4, nameOf(cell.state))
+        .bind(5, dumpJson(cell.params))
+        .bind(6, dumpJson(cell.metrics));
     upsert.bind(7, validUtf8(cell.message)).step();
     if (cell.params.is_object()) {
         for (const auto& [name, value] : cell.params.items()) {
@@ -247,7 +253,8 @@ void RunRecords::setEnvironment(std::int64_t runId, const Json& record) {
 }
 
 void RunRecords::closeCells(std::int64_t runId, std::string_view message) {
-    m_db.prepare("UPDATE cell SET state = 'failed', message = ? WHERE run = ? AND state = 'running'")
+    m_db.prepare(
+            "UPDATE cell SET state = 'failed', message = ? WHERE run = ? AND state = 'running'")
         .bind(1, message)
         .bind(2, runId)
         .step();

@@ -8,8 +8,8 @@
 
 #include <string_view>
 
-/// The writing statements of the store, prepared once. Used by the writer's thread alone; the caller
-/// owns the transaction.
+/// The writing statements of the store, prepared once. Used by the writer's thread alone; the
+/// caller owns the transaction.
 namespace lathe {
 
 /// What makes two Specs equal for resuming: study, params, sweep, seed, device, target.

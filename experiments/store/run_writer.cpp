@@ -15,9 +15,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kCapacity = 8192;                      // jobs
-constexpr std::size_t kCapacityBytes = std::size_t{128} << 20;  // of arrays and artifacts
-constexpr std::chrono::milliseconds kGather{10};             // commits share a transaction
+constexpr std::size_t kCapacity = 8192;                        // jobs
+constexpr std::size_t kCapacityBytes = std::size_t{128} << 20; // of arrays and artifacts
+constexpr std::chrono::milliseconds kGather{10};               // commits share a transaction
 constexpr std::chrono::milliseconds kFirstPause{50};
 constexpr std::chrono::milliseconds kLongestPause{1000};
 constexpr std::chrono::seconds kFlushPatience{10};
@@ -75,16 +75,16 @@ struct RunWriter::Impl {
     std::vector<EventSink*> after;
 
     mutable std::mutex mutex;
-    std::condition_variable_any changed;  ///< jobs arrived, or room appeared
+    std::condition_variable_any changed; ///< jobs arrived, or room appeared
     std::deque<Job> queue;
     std::size_t queuedBytes = 0;
     Clock::time_point firstArrival{};
-    bool urgent = false;  ///< somebody waits for an answer
+    bool urgent = false; ///< somebody waits for an answer
     std::int64_t merged = 0;
-    std::string problem;  ///< of the present attempts
-    std::string lost;     ///< the last event that could not be stored at all; stays
-    std::map<const void*, std::int64_t> insertedIds;  ///< by promise, of the batch being written
-    std::jthread thread;  ///< last: starts when all else stands
+    std::string problem; ///< of the present attempts
+    std::string lost;    ///< the last event that could not be stored at all; stays
+    std::map<const void*, std::int64_t> insertedIds; ///< by promise, of the batch being written
+    std::jthread thread;                             ///< last: starts when all else stands
 };
 
 RunWriter::Impl::Impl(const std::filesystem::path& path, std::vector<EventSink*> sinks)
@@ -124,7 +124,8 @@ void RunWriter::Impl::enqueue(Job job) {
     if (queue.empty()) {
         firstArrival = Clock::now();
     }
-    urgent = urgent || std::holds_alternative<InsertRun>(job) || std::holds_alternative<Barrier>(job);
+    urgent =
+        urgent || std::holds_alternative<InsertRun>(job) || std::holds_alternative<Barrier>(job);
     queuedBytes += bytesOf(job);
     queue.push_back(std::move(job));
     lock.unlock();
@@ -255,7 +256,8 @@ void RunWriter::Impl::answer(std::vector<Job>& batch) {
     }
 }
 
-/// Who asks for a new run while the store cannot be written learns it at once: the GUI thread waits.
+/// Who asks for a new run while the store cannot be written learns it at once: the GUI thread
+/// waits.
 void RunWriter::Impl::refuseRequests(std::vector<Job>& batch, const std::exception_ptr& why) {
     std::erase_if(batch, [&why](const Job& job) {
         const auto* insert = std::get_if<InsertRun>(&job);

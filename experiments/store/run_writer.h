@@ -13,14 +13,15 @@
 
 namespace lathe {
 
-/// The one writer of a store. Its thread owns the only writing connection, drains its queue into one
-/// BEGIN IMMEDIATE transaction at most 20 ms after arrival, and only then hands the events on to
-/// `after`: everything on screen is in the store. Inserting and editing runs goes through it as well.
+/// The one writer of a store. Its thread owns the only writing connection, drains its queue into
+/// one BEGIN IMMEDIATE transaction at most 20 ms after arrival, and only then hands the events on
+/// to `after`: everything on screen is in the store. Inserting and editing runs goes through it as
+/// well.
 class RunWriter : public EventSink {
 public:
     /// Marks runs whose process is gone as interrupted; another program's live runs stay alone.
     RunWriter(const std::filesystem::path& path, std::vector<EventSink*> after);
-    ~RunWriter() override;  ///< writes what is queued
+    ~RunWriter() override; ///< writes what is queued
 
     /// Inserts a queued run and waits for its id.
     std::int64_t insertRun(const Spec& spec, std::string_view title = {});
