@@ -15,19 +15,19 @@ namespace lathe {
 
 /// A model ready to run, shared by runs; `checkpoint` stays mapped.
 struct LoadedModel {
-    std::string name;                ///< as asked for
-    std::string hash;                ///< XXH3-128 of its files
+    std::string name; ///< as asked for
+    std::string hash; ///< XXH3-128 of its files
     std::shared_ptr<const Checkpoint> checkpoint;
     std::shared_ptr<const LlamaModel> model;
-    std::shared_ptr<const Tokenizer> tokenizer;  ///< null: no vocabulary
+    std::shared_ptr<const Tokenizer> tokenizer; ///< null: no vocabulary
     double loadSeconds = 0.0;
 
     /// @throws InputError when the model has no vocabulary.
     const Tokenizer& requireTokenizer() const;
 };
 
-/// Loads models once and keeps the last few (by bytes). Refuses one that does not fit in memory, with
-/// the estimate and what is free.
+/// Loads models once and keeps the last few (by bytes). Refuses one that does not fit in memory,
+/// with the estimate and what is free.
 class ModelCache {
 public:
     std::shared_ptr<const LoadedModel>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "engine/core/run_service.h"
 #include "engine/core/event_sink.h"
+#include "engine/core/run_service.h"
 #include "experiments/model_cache.h"
 #include "experiments/study.h"
 
@@ -21,7 +21,7 @@ namespace lathe {
 class Runner : public RunService {
 public:
     explicit Runner(EventSink& sink);
-    ~Runner() override;  ///< cancels and joins
+    ~Runner() override; ///< cancels and joins
 
     void start(std::int64_t runId, const Spec& spec) override;
     void cancel(std::int64_t runId) noexcept override;
@@ -43,13 +43,15 @@ private:
     ModelCache m_models;
     mutable std::mutex m_mutex;
     std::condition_variable_any m_changed;
-    std::deque<std::shared_ptr<Job>> m_jobs;   ///< front is the active one
+    std::deque<std::shared_ptr<Job>> m_jobs; ///< front is the active one
     int m_exitStatus = 0;
-    std::jthread m_thread;                      ///< last: starts when all else stands
+    std::jthread m_thread; ///< last: starts when all else stands
 };
 
 /// EngineInfo of this process.
 EngineInfo describeEngine();
+/// Version and git revision of this program: part of a cell's key.
+std::string buildId();
 /// Compiler, git revision, cpu, gpu, driver, libraries, threads, locale: stored with each run.
 Json captureEnvironment(ExecContext& context);
 

@@ -17,8 +17,8 @@ namespace lathe {
 
 class ModelCache;
 
-/// Things that the cells of one run share: the float model, its reference log-probabilities, cluster
-/// curves. Dropped when the run ends. Used by the run's worker thread only.
+/// Things that the cells of one run share: the float model, its reference log-probabilities,
+/// cluster curves. Dropped when the run ends. Used by the run's worker thread only.
 class RunCache {
 public:
     /// The value at `key`, made by `make()` at first use.
@@ -37,8 +37,8 @@ private:
 
 struct StudyContext {
     RunControl& run;
-    ExecContext& exec;   ///< device of the Spec
-    ExecContext& cpu;    ///< the host, for quantizers (equals exec on a CPU run)
+    ExecContext& exec; ///< device of the Spec
+    ExecContext& cpu;  ///< the host, for quantizers (equals exec on a CPU run)
     ModelCache& models;
     RunCache& cache;
 };

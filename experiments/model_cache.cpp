@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/model_cache.h"
+
+#include "engine/core/check.h"
+#include "engine/core/hash.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+namespace lathe {
+
+namespace {
+
+/// Weights kept beside the one in use; more than this is loaded again rather than held.
+constexpr std::int64_t kKeptBytes = std::int64_t{2} << 30;
+constexpr std::int64_t kCachePositions = 2048;
+
+std::string gigabytes(std::int64_t bytes) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.2f GB", static_cast<double>(bytes) / 1e9);
+    return text;
+}
+
+std::int64_t positionsOf(const Checkpoint& checkpoint) {
+    return std::min(kCachePositions, llamaConfigFrom(checkpoint.config()).maxPositions);
+}
+
+} // namespace
+
+const Tokenizer& LoadedModel::requireTokenizer() const {
+    if (tokenizer == nullptr) {
+        throw InputError(
+            name + " has no vocabulary (tokenizer.json, tokenizer.model or vocab.json with "
+                   "merges.txt), and this study reads text");
+    }
+    return *tokenizer;
+}
+
+std::shared_ptr<const LoadedModel>
+ModelCache::load(const std::string& nameOrPath, ExecContext& context, RunControl& run) {
+    const auto start = std::chrono::steady_clock::now();
+    run.progress(0.0, "loading " + nameOrPath);
+    const std::filesystem::path path = resolveModel(nameOrPath);
+    const std::string hash = hashPath(path);
+    run.checkpoint();
+    const std::string key = path.string() + "|" + context.device().name() + "|" + hash;
+    const auto known = std::ranges::find(m_slots, key, &Slot::key);
+    if (known != m_slots.end()) {
+        m_slots.splice(m_slots.begin(), m_slots, known);
+        return m_slots.front().model;
+    }
+
+    auto loaded = std::make_shared<LoadedModel>();
+    loaded->name = nameOrPath;
+    loaded->hash = hash;
+    loaded->checkpoint = Checkpoint::open(path);
+    const std::int64_t needed =
+        estimateBytes(*loaded->checkpoint, positionsOf(*loaded->checkpoint));
+    std::int64_t kept = needed;
+    std::erase_if(m_slots, [&kept](const Slot& slot) {
+        kept += slot.model->model->weightBytes();
+        return kept > kKeptBytes;
+    });
+    const std::int64_t free = deviceInfo(context.device()).freeBytes;
+    if (needed > free) {
+        m_slots.clear();
+        throw InputError(
+            nameOrPath + " needs about " + gigabytes(needed) + " (weights and a cache of " +
+            std::to_string(positionsOf(*loaded->checkpoint)) + " positions), but " +
+            gigabytes(free) + " are free on " + context.device().name() +
+            "; choose a smaller model or close other programs");
+    }
+    loaded->model = LlamaModel::load(*loaded->checkpoint, context);
+    loaded->tokenizer = loaded->checkpoint->tokenizer();
+    loaded->loadSeconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    run.checkpoint();
+    m_slots.push_front({key, loaded});
+    return loaded;
+}
+
+} // namespace lathe

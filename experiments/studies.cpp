@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/studies/factories.h"
+
+/// The list of studies, by id.
+namespace lathe {
+
+const Registry<Study>& studies() {
+    static const Registry<Study> all = [] {
+        Registry<Study> list("study");
+        list.add(makeBenchGemv());
+        list.add(makeLmGenerate());
+        list.add(makeLmPerplexity());
+        list.add(makeModelCheck());
+        list.add(makeModelInfo());
+        list.add(makeQuantExport());
+        list.add(makeQuantSweep());
+        return list;
+    }();
+    return all;
+}
+
+} // namespace lathe

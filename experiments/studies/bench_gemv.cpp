@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/base/random.h"
+#include "engine/core/check.h"
+#include "engine/quant/packing.h"
+#include "experiments/studies/factories.h"
+#include "experiments/studies/params.h"
+#include "kernels/core/benchmark.h"
+#include "kernels/core/half.h"
+#include "kernels/ops/gemm/gemm.h"
+#include "kernels/ops/lut_gemv/lut_gemv.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+namespace lathe {
+
+namespace {
+
+constexpr int kDenseBits = 16;
+constexpr int kMinimumRepeats = 5;
+/// Rows of the result that are compared with a sum in double precision.
+constexpr std::int64_t kCheckedRows = 256;
+constexpr double kCpuBound = 1e-5;
+/// A GPU kernel may round activations to F16 (11 bits) on their way to the table.
+constexpr double kCudaBound = 2e-3;
+
+StudyInfo describeStudy() {
+    return {
+        .id = "bench.gemv",
+        .title = "Matrix-vector product",
+        .summary = "Times a dense or table look-up product and compares its traffic with the copy "
+                   "bandwidth",
+        .paper = "SqueezeLLM (arXiv 2306.07629), section 4.3",
+        .params =
+            {{.name = "shape",
+              .kind = ParamKind::Text,
+              .defaultValue = "4096x4096",
+              .help = "Matrix as OUTxIN"},
+             {.name = "bits",
+              .kind = ParamKind::Integer,
+              .defaultValue = 4,
+              .help = "Bits of a code, 1 to 8; 16: dense F16 without a table",
+              .unit = "bit",
+              .minimum = 1,
+              .maximum = kDenseBits,
+              .sweep = true},
+             {.name = "batch",
+              .kind = ParamKind::Integer,
+              .defaultValue = 1,
+              .help = "Vectors multiplied at once",
+              .minimum = 1,
+              .maximum = 8,
+              .sweep = true}},
+        .metrics = {
+            {"us", "Time", "us", -1,
+             "Median of --repeat measurements, at least five, after a warm-up; weights come from "
+             "memory, "
+             "not from a cache"},
+            {"us_min", "Shortest time", "us", 0, {}},
+            {"us_max", "Longest time", "us", 0, {}},
+            {"bytes", "Bytes moved", "byte", 0,
+             "Codes, tables, vectors and results of one product"},
+            {"gb_per_s", "Traffic", "GB/s", 1, {}},
+            {"copy_gb_per_s", "Copy bandwidth", "GB/s", 0,
+             "Measured first in the same run; read and written bytes counted"},
+            {"share_of_copy", "Share of the copy bandwidth", "", 1, {}},
+            {"fp16_us", "Time of dense F16", "us", 0, "The same product, measured alike"},
+            {"speedup_over_fp16", "Speed-up over dense F16", "", 1, {}},
+            {"max_error", "Largest error", "", -1,
+             "Against a sum in double precision, over the largest result"},
+            {"buffers", "Rotated buffers", "", 0,
+             "Copies of the weights, together beyond the cache"}}};
+}
+
+struct Problem {
+    std::int64_t out = 0, in = 0, batch = 1;
+    int bits = 4;
+
+    bool dense() const { return bits == kDenseBits; }
+    std::int64_t weightBytes() const {
+        return dense() ? out * in * 2
+                       : out * (packedWords(in, bits) * 4 + (std::int64_t{1} << bits) * 2);
+    }
+    std::int64_t bytes() const { return weightBytes() + (in + out) * batch * 4; }
+};
+
+Problem problemFrom(const Json& params) {
+    const std::string shape = textOf(params, "shape");
+    const auto cut = shape.find('x');
+    Problem problem;
+    const auto read = [&](std::string_view text, std::int64_t& value) {
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        return error == std::errc{} && end == text.data() + text.size() && value >= 1 &&
+               value <= (1 << 20);
+    };
+    LATHE_CHECK(
+        cut != std::string::npos && read(std::string_view(shape).substr(0, cut), problem.out) &&
+            read(std::string_view(shape).substr(cut + 1), problem.in),
+        "--shape must be OUTxIN with extents from 1 to 1048576, like 4096x4096, not '" + shape +
+            "'");
+    problem.bits = params.at("bits").get<int>();
+    LATHE_CHECK(
+        problem.bits <= 8 || problem.dense(),
+        "--bits must be 1 to 8, or 16 for dense F16, not " + std::to_string(problem.bits));
+    problem.batch = params.at("batch").get<std::int64_t>();
+    constexpr std::int64_t kMaxElements = std::int64_t{1} << 32;
+    LATHE_CHECK(
+        problem.out * problem.in <= kMaxElements,
+        "--shape " + shape + " has more than 2^32 weights");
+    return problem;
+}
+
+/// Random weights and activations on the host, and the values that they stand for.
+struct HostData {
+    std::vector<float> x;              ///< [batch, in]
+    std::vector<Half> dense;           ///< [out, in] when dense
+    std::vector<std::int32_t> packed;  ///< [out, words]
+    std::vector<Half> table;           ///< [out, 2^bits]
+    std::vector<double> wanted;        ///< [batch, checked rows]
+    std::vector<std::int64_t> checked; ///< rows of the result that are compared
+    double largest = 0.0;
+};
+
+std::vector<std::int64_t> checkedRows(std::int64_t out) {
+    std::vector<std::int64_t> rows;
+    const std::int64_t count = std::min(out, kCheckedRows);
+    for (std::int64_t i = 0; i < count; ++i) {
+        rows.push_back(i * out / count);
+    }
+    return rows;
+}
+
+/// Fills row `row` of the host data and writes the values that it stands for.
+void fillRow(
+    const Problem& p, HostData& data, std::int64_t row, Random& random, std::vector<float>& values,
+    std::vector<std::uint8_t>& codes) {
+    const auto in = static_cast<std::size_t>(p.in);
+    const auto at = static_cast<std::size_t>(row);
+    if (p.dense()) {
+        for (std::size_t j = 0; j < in; ++j) {
+            data.dense[at * in + j] = toHalf(static_cast<float>(random.normal()));
+            values[j] = toFloat(data.dense[at * in + j]);
+        }
+        return;
+    }
+    const std::size_t entries = std::size_t{1} << p.bits;
+    for (std::size_t k = 0; k < entries; ++k) {
+        data.table[at * entries + k] = toHalf(static_cast<float>(random.normal()));
+    }
+    for (std::size_t j = 0; j < in; ++j) {
+        codes[j] = static_cast<std::uint8_t>(random.below(entries));
+        values[j] = toFloat(data.table[at * entries + codes[j]]);
+    }
+    const auto words = static_cast<std::size_t>(packedWords(p.in, p.bits));
+    std::vector<std::uint32_t> row32(words);
+    packRow(codes, p.bits, row32);
+    std::ranges::copy(row32, data.packed.begin() + static_cast<std::ptrdiff_t>(at * words));
+}
+
+HostData makeData(const Problem& p, std::uint64_t seed, RunControl& run) {
+    Random random(seed);
+    HostData data;
+    const auto in = static_cast<std::size_t>(p.in);
+    const auto out = static_cast<std::size_t>(p.out);
+    data.x.resize(static_cast<std::size_t>(p.batch) * in);
+    std::ranges::generate(data.x, [&] { return static_cast<float>(random.normal()); });
+    data.checked = checkedRows(p.out);
+    if (p.dense()) {
+        data.dense.resize(out * in);
+    } else {
+        data.packed.resize(out * static_cast<std::size_t>(packedWords(p.in, p.bits)));
+        data.table.resize(out << p.bits);
+    }
+    std::vector<float> values(in);
+    std::vector<std::uint8_t> codes(in);
+    std::size_t next = 0;
+    for (std::int64_t row = 0; row < p.out; ++row) {
+        run.checkpoint();
+        fillRow(p, data, row, random, values, codes);
+        if (next == data.checked.size() || data.checked[next] != row) {
+            continue;
+        }
+        ++next;
+        for (std::int64_t b = 0; b < p.batch; ++b) {
+            double sum = 0.0;
+            for (std::size_t j = 0; j < in; ++j) {
+                sum += static_cast<double>(values[j]) *
+                       static_cast<double>(data.x[static_cast<std::size_t>(b) * in + j]);
+            }
+            data.wanted.push_back(sum);
+            data.largest = std::max(data.largest, std::fabs(sum));
+        }
+    }
+    return data;
+}
+
+/// Several equal copies of the weights, so that each product reads them from memory.
+class Rotation {
+public:
+    Rotation(StudyContext& context, const Problem& p, const HostData& data)
+        : m_exec(context.exec), m_problem(p), m_x(upload<float>(data.x, {p.batch, p.in})),
+          m_y(Tensor::empty({p.batch, p.out}, DType::F32, m_exec.device())) {
+        const auto cache = static_cast<std::int64_t>(lastLevelCacheBytes(m_exec));
+        const std::int64_t copies = 2 + 2 * cache / p.weightBytes();
+        for (std::int64_t i = 0; i < copies; ++i) {
+            context.run.checkpoint();
+            if (p.dense()) {
+                m_weights.push_back({upload<Half>(data.dense, {p.out, p.in}), {}});
+            } else {
+                m_weights.push_back(
+                    {upload<std::int32_t>(data.packed, {p.out, packedWords(p.in, p.bits)}),
+                     upload<Half>(data.table, {p.out, std::int64_t{1} << p.bits})});
+            }
+        }
+    }
+
+    void multiply(int turn) {
+        Weights& w = m_weights[static_cast<std::size_t>(turn) % m_weights.size()];
+        if (m_problem.dense()) {
+            lathe::run(m_exec, Gemm{.x = m_x.view(), .w = w.codes.view(), .y = m_y.view()});
+        } else {
+            lathe::run(
+                m_exec, LutGemv{
+                            .x = m_x.view(),
+                            .packed = w.codes.view(),
+                            .table = w.table.view(),
+                            .bits = m_problem.bits,
+                            .y = m_y.view()});
+        }
+    }
+
+    std::vector<float> result() {
+        std::vector<float> host(static_cast<std::size_t>(m_problem.batch * m_problem.out));
+        copy(m_exec, m_y.view(), viewOf(std::span(host), m_y.shape()));
+        return host;
+    }
+
+    std::size_t copies() const { return m_weights.size(); }
+
+private:
+    struct Weights {
+        Tensor codes, table;
+    };
+
+    template <class T>
+    Tensor upload(const std::vector<T>& values, Shape shape) {
+        Tensor tensor = Tensor::empty(shape, DTypeOf<T>::value, m_exec.device());
+        copy(m_exec, constViewOf<T>(values, shape), tensor.view());
+        return tensor;
+    }
+
+    ExecContext& m_exec;
+    Problem m_problem;
+    Tensor m_x, m_y;
+    std::vector<Weights> m_weights;
+};
+
+/// @return largest error over the largest result. @throws InternalError when it is too large to
+/// time.
+double
+requireCorrect(ExecContext& exec, const Problem& p, const HostData& data, Rotation& rotation) {
+    rotation.multiply(0);
+    const std::vector<float> y = rotation.result();
+    double error = 0.0;
+    std::size_t i = 0;
+    for (const std::int64_t row : data.checked) {
+        for (std::int64_t b = 0; b < p.batch; ++b) {
+            const double got = y[static_cast<std::size_t>(b * p.out + row)];
+            const double away = std::fabs(got - data.wanted[i++]);
+            error = std::isfinite(away) ? std::max(error, away) : away;
+            if (!std::isfinite(away)) {
+                throw InternalError("the product gave a value that is not finite");
+            }
+        }
+    }
+    const double relative = data.largest > 0.0 ? error / data.largest : error;
+    const double bound = exec.device().isCuda() ? kCudaBound : kCpuBound;
+    if (relative > bound) {
+        throw InternalError(
+            "the product is off by " + std::to_string(relative) +
+            " of its largest value, more than " + std::to_string(bound) + ": not timed");
+    }
+    return relative;
+}
+
+struct Measured {
+    Timing timing{};
+    double error = 0.0;
+    std::size_t copies = 0;
+};
+
+Measured measure(const Spec& spec, StudyContext& context, const Problem& p) {
+    const HostData data = makeData(p, spec.seed, context.run);
+    Rotation rotation(context, p, data);
+    Measured measured{.copies = rotation.copies()};
+    measured.error = requireCorrect(context.exec, p, data, rotation);
+    context.run.checkpoint();
+    // Every copy is read at least once in a measurement, tiny ones often enough to be seen by a
+    // clock.
+    constexpr std::int64_t kTimedBytes = std::int64_t{1} << 28;
+    const auto launches = static_cast<int>(std::clamp<std::int64_t>(
+        kTimedBytes / p.bytes(), static_cast<std::int64_t>(rotation.copies()), 4096));
+    measured.timing =
+        timeKernel(context.exec, std::max(spec.repeat, kMinimumRepeats), launches, [&](int turn) {
+            rotation.multiply(turn);
+        });
+    return measured;
+}
+
+class BenchGemv : public Study {
+public:
+    const StudyInfo& info() const override { return m_info; }
+    Json run(const Spec& spec, StudyContext& context) const override;
+
+private:
+    StudyInfo m_info = describeStudy();
+};
+
+Json BenchGemv::run(const Spec& spec, StudyContext& context) const {
+    const Problem problem = problemFrom(spec.params);
+    Problem dense = problem;
+    dense.bits = kDenseBits;
+    context.run.progress(0.0, "measuring the copy bandwidth");
+    const double copyRate =
+        context.cache.get<double>("copy", [&] { return measureCopyBandwidth(context.exec); });
+    context.run.checkpoint();
+    context.run.progress(0.3, "timing the product");
+    const Measured measured = measure(spec, context, problem);
+    context.run.progress(0.7, "timing dense F16");
+    const double denseUs =
+        problem.dense() ? measured.timing.medianUs : measure(spec, context, dense).timing.medianUs;
+    const double rate = static_cast<double>(problem.bytes()) / (measured.timing.medianUs * 1e-6);
+    return {
+        {"bytes", problem.bytes()},
+        {"us", jsonNumber(measured.timing.medianUs)},
+        {"us_min", jsonNumber(measured.timing.minimumUs)},
+        {"us_max", jsonNumber(measured.timing.maximumUs)},
+        {"gb_per_s", jsonNumber(rate / 1e9)},
+        {"copy_gb_per_s", jsonNumber(copyRate / 1e9)},
+        {"share_of_copy", jsonNumber(rate / copyRate)},
+        {"fp16_us", jsonNumber(denseUs)},
+        {"speedup_over_fp16", jsonNumber(denseUs / measured.timing.medianUs)},
+        {"max_error", jsonNumber(measured.error)},
+        {"buffers", measured.copies}};
+}
+
+} // namespace
+
+std::unique_ptr<Study> makeBenchGemv() { return std::make_unique<BenchGemv>(); }
+
+} // namespace lathe

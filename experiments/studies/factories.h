@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "experiments/study.h"
+
+#include <memory>
+
+/// One maker per study; each study is a file of its own in this folder.
+namespace lathe {
+
+std::unique_ptr<Study> makeBenchGemv();
+std::unique_ptr<Study> makeLmGenerate();
+std::unique_ptr<Study> makeLmPerplexity();
+std::unique_ptr<Study> makeModelCheck();
+std::unique_ptr<Study> makeModelInfo();
+std::unique_ptr<Study> makeQuantExport();
+std::unique_ptr<Study> makeQuantSweep();
+
+} // namespace lathe

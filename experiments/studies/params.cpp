@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/studies/params.h"
+
+#include "engine/core/error.h"
+#include "engine/quant/quantizer.h"
+
+#include <charconv>
+
+namespace lathe {
+
+ParamSpec modelParam() {
+    return {
+        .name = "model",
+        .kind = ParamKind::Model,
+        .help = "Bundled name, Hugging Face folder or .gguf file",
+        .required = true};
+}
+
+std::vector<ParamSpec> scoringParams() {
+    return {
+        {.name = "text",
+         .kind = ParamKind::File,
+         .help = "Text to score; without one, the bundled story"},
+        {.name = "clean",
+         .kind = ParamKind::Choice,
+         .defaultValue = "none",
+         .help =
+             "Take the text as it is, or as a Project Gutenberg book without header, footer and "
+             "line breaks",
+         .choices = {"none", "gutenberg"}},
+        {.name = "window",
+         .kind = ParamKind::Integer,
+         .defaultValue = 0,
+         .help = "Length of a window; 0: the length that the model was trained with",
+         .unit = "token",
+         .minimum = 0,
+         .maximum = 1 << 20,
+         .advanced = true},
+        {.name = "stride",
+         .kind = ParamKind::Integer,
+         .defaultValue = 0,
+         .help =
+             "Distance of windows; 0: the window. A shorter one scores only the fresh tokens, with "
+             "more context",
+         .unit = "token",
+         .minimum = 0,
+         .maximum = 1 << 20,
+         .advanced = true},
+        {.name = "bos",
+         .kind = ParamKind::Choice,
+         .defaultValue = "document",
+         .help = "Beginning-of-text token once before the document, or before every window",
+         .choices = {"document", "window"},
+         .advanced = true},
+        {.name = "tail",
+         .kind = ParamKind::Choice,
+         .defaultValue = "drop",
+         .help = "Drop or keep the last, shorter window; a text shorter than one window is kept",
+         .choices = {"drop", "keep"},
+         .advanced = true},
+        {.name = "max_windows",
+         .kind = ParamKind::Integer,
+         .defaultValue = 0,
+         .help = "Score only the first windows; 0: all",
+         .unit = "window",
+         .minimum = 0,
+         .maximum = 1e9,
+         .advanced = true}};
+}
+
+std::vector<ParamSpec> quantizerParams(bool sweep) {
+    std::vector<std::string> methods;
+    for (const auto& quantizer : quantizers().all()) {
+        methods.push_back(quantizer->info().id);
+    }
+    return {
+        {.name = "method",
+         .kind = ParamKind::Choice,
+         .defaultValue = "kmeans",
+         .help =
+             "How codes are chosen: exact k-means per row, round to nearest, or the latter around "
+             "zero",
+         .choices = methods,
+         .flag = sweep ? "methods" : "method",
+         .sweep = sweep},
+        {.name = "bits",
+         .kind = ParamKind::Integer,
+         .defaultValue = 4,
+         .help = "Bits of a weight's code",
+         .unit = "bit",
+         .minimum = 2,
+         .maximum = 8,
+         .sweep = sweep},
+        {.name = "group",
+         .kind = ParamKind::Choice,
+         .defaultValue = "none",
+         .help =
+             "Weights that share one scale; none: a whole output row. k-means has a table per row "
+             "and ignores it",
+         .choices = {"none", "32", "64", "128"},
+         .sweep = sweep}};
+}
+
+std::vector<MetricInfo> languageMetrics() {
+    return {
+        {"perplexity", "Perplexity", "", -1, "exp of the mean loss per scored token"},
+        {"perplexity_low", "Perplexity, lower bound", "", 0, "95 % bootstrap over windows"},
+        {"perplexity_high", "Perplexity, upper bound", "", 0, "95 % bootstrap over windows"},
+        {"bits_per_byte", "Bits per byte", "bit", -1,
+         "Loss in bits over the UTF-8 bytes of the scored tokens: compares across vocabularies"},
+        {"bits_per_byte_low", "Bits per byte, lower bound", "bit", 0, {}},
+        {"bits_per_byte_high", "Bits per byte, upper bound", "bit", 0, {}},
+        {"nll", "Loss per token", "nat", -1, "Mean negative log-likelihood"},
+        {"tokens", "Scored tokens", "token", 0, {}},
+        {"windows", "Windows", "", 0, {}},
+        {"protocol", "Protocol", "", 0, "Numbers of different protocols do not compare"}};
+}
+
+std::int64_t groupSize(const Json& value) {
+    if (value.is_null() || value == "none") {
+        return 0;
+    }
+    if (value.is_number_integer()) {
+        return value.get<std::int64_t>();
+    }
+    std::int64_t size = -1;
+    if (value.is_string()) {
+        const auto& text = value.get_ref<const std::string&>();
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
+        if (error != std::errc{} || end != text.data() + text.size()) {
+            size = -1;
+        }
+    }
+    if (size < 0) {
+        throw InputError("--group must be none or a number of weights, not " + dumpJson(value));
+    }
+    return size;
+}
+
+std::string textOf(const Json& params, const std::string& name) {
+    const auto it = params.find(name);
+    return it != params.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+} // namespace lathe

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/core/study_info.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+/// Parameters and metrics that several studies share, declared once.
+namespace lathe {
+
+/// `model`, required.
+ParamSpec modelParam();
+/// `text`, `clean`, `window`, `stride`, `bos`, `tail`, `max_windows`: see scoringTextFrom.
+std::vector<ParamSpec> scoringParams();
+/// `method`, `bits`, `group`; with `sweep`, each takes several values.
+std::vector<ParamSpec> quantizerParams(bool sweep);
+/// perplexity, bits_per_byte (with bounds), nll, tokens, windows, protocol.
+std::vector<MetricInfo> languageMetrics();
+
+/// The value of `group` as a number: texts are those of the declaration, numbers pass through.
+std::int64_t groupSize(const Json& value);
+/// A text parameter, empty when it was not given.
+std::string textOf(const Json& params, const std::string& name);
+
+/// Appends `more` to `list`.
+template <class T>
+void append(std::vector<T>& list, std::vector<T> more) {
+    for (T& entry : more) {
+        list.push_back(std::move(entry));
+    }
+}
+
+} // namespace lathe
