@@ -3,6 +3,7 @@
 
 #include "kernels/core/arguments.h"
 #include "kernels/core/dispatch.h"
+#include "kernels/ops/add/add_simd.h"
 
 namespace lathe {
 
@@ -14,6 +15,9 @@ void launch(ExecContext& context, const Add& op);
 
 namespace {
 
+/// Elements that are worth waking another thread for.
+constexpr std::int64_t kGrain = 32768;
+
 void addScalar(ExecContext&, const Add& op) {
     const auto* a = op.a.ptr<float>();
     const auto* b = op.b.ptr<float>();
@@ -21,6 +25,16 @@ void addScalar(ExecContext&, const Add& op) {
     for (std::int64_t i = 0; i < op.y.elementCount(); ++i) {
         y[i] = a[i] + b[i];
     }
+}
+
+template <auto Kernel>
+void addSimd(ExecContext& context, const Add& op) {
+    context.pool().parallelFor(
+        op.y.elementCount(), kGrain, [&](std::int64_t from, std::int64_t to) {
+            Kernel(
+                op.a.ptr<float>() + from, op.b.ptr<float>() + from, op.y.ptr<float>() + from,
+                to - from);
+        });
 }
 
 } // namespace
@@ -31,6 +45,8 @@ std::span<const Kernel<Add>> kernelsOf<Add>() {
 #ifdef LATHE_HAVE_CUDA
         {Target::Cuda, "cuda", cuda::launch},
 #endif
+        {Target::Avx512, "avx512", addSimd<avx512::add>},
+        {Target::Avx2, "avx2", addSimd<avx2::add>},
         {Target::Scalar, "scalar", addScalar},
     };
     return kTable;

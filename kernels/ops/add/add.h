@@ -8,8 +8,8 @@ namespace lathe {
 
 /// y = a + b, element by element: the residual stream.
 struct Add {
-    ConstView a, b;  ///< same shape, F32
-    TensorView y;    ///< same shape, F32; may alias a or b
+    ConstView a, b; ///< same shape, F32
+    TensorView y;   ///< same shape, F32; may alias a or b
 };
 void run(ExecContext& context, const Add& op);
 

@@ -3,6 +3,7 @@
 
 #include "kernels/core/arguments.h"
 #include "kernels/core/dispatch.h"
+#include "kernels/ops/attention/attention_simd.h"
 
 #include <algorithm>
 #include <cmath>
@@ -18,6 +19,11 @@ void launch(ExecContext& context, const Attention& op);
 #endif
 
 namespace {
+
+/// Multiplications that are worth waking another thread for.
+constexpr std::int64_t kGrain = 65536;
+/// Fresh tokens from which on transposed tiles of keys pay.
+constexpr std::int64_t kFewestForBlocks = 8;
 
 double dot(const float* a, const float* b, std::int64_t count) {
     double sum = 0.0;
@@ -67,6 +73,41 @@ void attentionScalar(ExecContext&, const Attention& op) {
     }
 }
 
+AttentionArguments argumentsOf(const Attention& op) {
+    return {
+        .q = op.q.ptr<float>(),
+        .keys = op.keys.ptr<float>(),
+        .values = op.values.ptr<float>(),
+        .y = op.y.ptr<float>(),
+        .tokens = op.q.shape[0],
+        .heads = op.q.shape[1],
+        .kvHeads = op.keys.shape[1],
+        .headDim = op.q.shape[2],
+        .past = op.past,
+        .scale = op.scale,
+    };
+}
+
+/// Work items are (head, token) or (head, block of tokens), the ones that see most keys first, so
+/// that the last pieces are small and no thread is left with a long one.
+template <auto Token, auto Block>
+void attentionSimd(ExecContext& context, const Attention& op) {
+    const AttentionArguments a = argumentsOf(op);
+    const bool blocks = a.tokens >= kFewestForBlocks;
+    const std::int64_t size = blocks ? kAttentionBlock : 1;
+    const std::int64_t groups = (a.tokens + size - 1) / size;
+    const std::int64_t cost = 2 * size * (a.past + a.tokens) * a.headDim;
+    const std::int64_t grain = std::max<std::int64_t>(1, kGrain / cost);
+    context.pool().parallelFor(groups * a.heads, grain, [&](std::int64_t from, std::int64_t to) {
+        for (std::int64_t item = from; item < to; ++item) {
+            const std::int64_t token = (groups - 1 - item / a.heads) * size;
+            (blocks ? Block : Token)(a, item % a.heads, token);
+        }
+    });
+}
+
+bool fitsSimd(const Attention& op) { return op.q.shape[2] <= kAttentionLargestHeadDim; }
+
 } // namespace
 
 template <>
@@ -75,6 +116,9 @@ std::span<const Kernel<Attention>> kernelsOf<Attention>() {
 #ifdef LATHE_HAVE_CUDA
         {Target::Cuda, "cuda", cuda::launch},
 #endif
+        {Target::Avx512, "avx512", attentionSimd<avx512::attendToken, avx512::attendBlock>,
+         fitsSimd},
+        {Target::Avx2, "avx2", attentionSimd<avx2::attendToken, avx2::attendBlock>, fitsSimd},
         {Target::Scalar, "scalar", attentionScalar},
     };
     return kTable;

@@ -3,7 +3,9 @@
 
 #include "kernels/core/arguments.h"
 #include "kernels/core/dispatch.h"
+#include "kernels/ops/cross_entropy/cross_entropy_simd.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -19,6 +21,9 @@ void launch(ExecContext& context, const ArgMax& op);
 #endif
 
 namespace {
+
+/// Logits that are worth waking another thread for.
+constexpr std::int64_t kGrain = 16384;
 
 void checkTargets(const CrossEntropy& op) {
     const std::int64_t vocabulary = op.logits.shape[1];
@@ -93,6 +98,50 @@ void argMaxOfRowsScalar(ExecContext&, const ArgMax& op) {
     }
 }
 
+/// Calls body(row) for every row of [rows, vocabulary].
+template <class Body>
+void forRows(ExecContext& context, const Shape& shape, const Body& body) {
+    const std::int64_t grain = std::max<std::int64_t>(1, kGrain / shape[1]);
+    context.pool().parallelFor(shape[0], grain, [&](std::int64_t from, std::int64_t to) {
+        for (std::int64_t row = from; row < to; ++row) {
+            body(row);
+        }
+    });
+}
+
+template <auto LogSumExp>
+void crossEntropySimd(ExecContext& context, const CrossEntropy& op) {
+    checkTargets(op);
+    const std::int64_t vocabulary = op.logits.shape[1];
+    forRows(context, op.logits.shape, [&](std::int64_t row) {
+        const float* logits = op.logits.ptr<float>() + row * vocabulary;
+        const double target = logits[op.targets.ptr<std::int32_t>()[row]];
+        op.nll.ptr<float>()[row] = static_cast<float>(LogSumExp(logits, vocabulary) - target);
+    });
+}
+
+template <auto Divergence, auto ArgMaxOf>
+void distanceSimd(ExecContext& context, const DistributionDistance& op) {
+    const std::int64_t vocabulary = op.p.shape[1];
+    forRows(context, op.p.shape, [&](std::int64_t row) {
+        const float* p = op.p.ptr<float>() + row * vocabulary;
+        const float* q = op.q.ptr<float>() + row * vocabulary;
+        const double kl = Divergence(p, q, vocabulary);
+        op.kl.ptr<float>()[row] = static_cast<float>(kl < 0.0 ? 0.0 : kl);
+        op.sameArgmax.ptr<std::int32_t>()[row] =
+            ArgMaxOf(p, vocabulary) == ArgMaxOf(q, vocabulary) ? 1 : 0;
+    });
+}
+
+template <auto ArgMaxOf>
+void argMaxSimd(ExecContext& context, const ArgMax& op) {
+    const std::int64_t vocabulary = op.logits.shape[1];
+    forRows(context, op.logits.shape, [&](std::int64_t row) {
+        op.index.ptr<std::int32_t>()[row] = static_cast<std::int32_t>(
+            ArgMaxOf(op.logits.ptr<float>() + row * vocabulary, vocabulary));
+    });
+}
+
 /// [rows, vocabulary] with at least one entry per row.
 void checkLogits(const Arguments& arguments, const char* name, const ConstView& logits) {
     arguments.rank(name, logits, 2);
@@ -111,6 +160,8 @@ std::span<const Kernel<CrossEntropy>> kernelsOf<CrossEntropy>() {
 #ifdef LATHE_HAVE_CUDA
         {Target::Cuda, "cuda", cuda::launch},
 #endif
+        {Target::Avx512, "avx512", crossEntropySimd<avx512::logSumExp>},
+        {Target::Avx2, "avx2", crossEntropySimd<avx2::logSumExp>},
         {Target::Scalar, "scalar", crossEntropyScalar},
     };
     return kTable;
@@ -122,6 +173,8 @@ std::span<const Kernel<DistributionDistance>> kernelsOf<DistributionDistance>() 
 #ifdef LATHE_HAVE_CUDA
         {Target::Cuda, "cuda", cuda::launch},
 #endif
+        {Target::Avx512, "avx512", distanceSimd<avx512::divergence, avx512::argMax>},
+        {Target::Avx2, "avx2", distanceSimd<avx2::divergence, avx2::argMax>},
         {Target::Scalar, "scalar", distanceScalar},
     };
     return kTable;
@@ -133,6 +186,8 @@ std::span<const Kernel<ArgMax>> kernelsOf<ArgMax>() {
 #ifdef LATHE_HAVE_CUDA
         {Target::Cuda, "cuda", cuda::launch},
 #endif
+        {Target::Avx512, "avx512", argMaxSimd<avx512::argMax>},
+        {Target::Avx2, "avx2", argMaxSimd<avx2::argMax>},
         {Target::Scalar, "scalar", argMaxOfRowsScalar},
     };
     return kTable;

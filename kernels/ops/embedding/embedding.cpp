@@ -4,7 +4,10 @@
 #include "kernels/core/arguments.h"
 #include "kernels/core/dispatch.h"
 #include "kernels/core/half.h"
+#include "kernels/core/weight_kind.h"
+#include "kernels/ops/embedding/embedding_simd.h"
 
+#include <algorithm>
 #include <string>
 
 namespace lathe {
@@ -16,6 +19,9 @@ void launch(ExecContext& context, const Embedding& op);
 #endif
 
 namespace {
+
+/// Elements that are worth waking another thread for.
+constexpr std::int64_t kGrain = 32768;
 
 void checkIds(const Embedding& op) {
     const std::int64_t vocabulary = op.table.shape[0];
@@ -48,6 +54,22 @@ void embeddingScalar(ExecContext&, const Embedding& op) {
     }
 }
 
+template <auto Kernel>
+void embeddingSimd(ExecContext& context, const Embedding& op) {
+    checkIds(op);
+    const std::int64_t cols = op.table.shape[1];
+    const auto rowBytes = cols * static_cast<std::int64_t>(sizeOf(op.table.dtype));
+    const WeightKind kind = weightKindOf(op.table.dtype);
+    const std::int64_t grain = std::max<std::int64_t>(1, kGrain / cols);
+    context.pool().parallelFor(
+        op.ids.elementCount(), grain, [&](std::int64_t from, std::int64_t to) {
+            for (std::int64_t token = from; token < to; ++token) {
+                const std::int64_t id = op.ids.ptr<std::int32_t>()[token];
+                Kernel(op.table.data + id * rowBytes, kind, cols, op.y.ptr<float>() + token * cols);
+            }
+        });
+}
+
 } // namespace
 
 template <>
@@ -56,6 +78,8 @@ std::span<const Kernel<Embedding>> kernelsOf<Embedding>() {
 #ifdef LATHE_HAVE_CUDA
         {Target::Cuda, "cuda", cuda::launch},
 #endif
+        {Target::Avx512, "avx512", embeddingSimd<avx512::widenRow>},
+        {Target::Avx2, "avx2", embeddingSimd<avx2::widenRow>},
         {Target::Scalar, "scalar", embeddingScalar},
     };
     return kTable;

@@ -4,7 +4,10 @@
 #include "kernels/core/arguments.h"
 #include "kernels/core/dispatch.h"
 #include "kernels/core/half.h"
+#include "kernels/core/weight_kind.h"
+#include "kernels/ops/gemm/gemm_simd.h"
 
+#include <algorithm>
 #include <string>
 
 namespace lathe {
@@ -16,6 +19,9 @@ void launch(ExecContext& context, const Gemm& op);
 #endif
 
 namespace {
+
+/// Bytes of weights that are worth waking another thread for when each is used once.
+constexpr std::int64_t kGemvGrainBytes = 65536;
 
 float weightAt(const ConstView& w, std::int64_t index) {
     if (w.dtype == DType::F32) {
@@ -43,6 +49,41 @@ void gemmScalar(ExecContext&, const Gemm& op) {
     }
 }
 
+GemmArguments argumentsOf(const Gemm& op) {
+    return {
+        .x = op.x.ptr<float>(),
+        .w = op.w.data,
+        .bias = op.bias.empty() ? nullptr : op.bias.ptr<float>(),
+        .y = op.y.ptr<float>(),
+        .rows = op.x.shape[0],
+        .in = op.x.shape[1],
+        .out = op.w.shape[0],
+        .yStride = strideOf(op),
+        .kind = weightKindOf(op.w.dtype),
+    };
+}
+
+template <auto Kernel>
+void gemvSimd(ExecContext& context, const Gemm& op) {
+    const GemmArguments g = argumentsOf(op);
+    const auto rowBytes =
+        std::max<std::int64_t>(1, g.in * static_cast<std::int64_t>(sizeOf(op.w.dtype)));
+    const std::int64_t grain = std::max<std::int64_t>(4, kGemvGrainBytes / rowBytes);
+    context.pool().parallelFor(
+        g.out, grain, [&](std::int64_t from, std::int64_t to) { Kernel(g, from, to); });
+}
+
+bool hasFewRows(const Gemm& op) { return op.x.shape[0] <= kGemvMostRows; }
+
+template <auto Kernel, auto PanelWidth>
+void tiledSimd(ExecContext& context, const Gemm& op) {
+    const GemmArguments g = argumentsOf(op);
+    const std::int64_t width = PanelWidth();
+    context.pool().parallelFor(
+        (g.out + width - 1) / width, 1,
+        [&](std::int64_t from, std::int64_t to) { Kernel(g, from, to); });
+}
+
 } // namespace
 
 template <>
@@ -51,6 +92,10 @@ std::span<const Kernel<Gemm>> kernelsOf<Gemm>() {
 #ifdef LATHE_HAVE_CUDA
         {Target::Cuda, "cuda", cuda::launch},
 #endif
+        {Target::Avx512, "avx512 gemv", gemvSimd<avx512::gemv>, hasFewRows},
+        {Target::Avx2, "avx2 gemv", gemvSimd<avx2::gemv>, hasFewRows},
+        {Target::Avx512, "avx512 tiled", tiledSimd<avx512::gemmPanels, avx512::gemmPanelWidth>},
+        {Target::Avx2, "avx2 tiled", tiledSimd<avx2::gemmPanels, avx2::gemmPanelWidth>},
         {Target::Scalar, "scalar", gemmScalar},
     };
     return kTable;

@@ -3,7 +3,9 @@
 
 #include "kernels/core/arguments.h"
 #include "kernels/core/dispatch.h"
+#include "kernels/ops/rms_norm/rms_norm_simd.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -16,6 +18,9 @@ void launch(ExecContext& context, const RmsNorm& op);
 #endif
 
 namespace {
+
+/// Elements that are worth waking another thread for.
+constexpr std::int64_t kGrain = 16384;
 
 void rmsNormScalar(ExecContext&, const RmsNorm& op) {
     const std::int64_t rows = op.x.shape[0];
@@ -37,6 +42,19 @@ void rmsNormScalar(ExecContext&, const RmsNorm& op) {
     }
 }
 
+template <auto Kernel>
+void rmsNormSimd(ExecContext& context, const RmsNorm& op) {
+    const std::int64_t cols = op.x.shape[1];
+    const std::int64_t grain = std::max<std::int64_t>(1, kGrain / cols);
+    context.pool().parallelFor(op.x.shape[0], grain, [&](std::int64_t from, std::int64_t to) {
+        for (std::int64_t row = from; row < to; ++row) {
+            Kernel(
+                op.x.ptr<float>() + row * cols, op.gamma.ptr<float>(),
+                op.y.ptr<float>() + row * cols, cols, op.epsilon);
+        }
+    });
+}
+
 } // namespace
 
 template <>
@@ -45,6 +63,8 @@ std::span<const Kernel<RmsNorm>> kernelsOf<RmsNorm>() {
 #ifdef LATHE_HAVE_CUDA
         {Target::Cuda, "cuda", cuda::launch},
 #endif
+        {Target::Avx512, "avx512", rmsNormSimd<avx512::rmsNorm>},
+        {Target::Avx2, "avx2", rmsNormSimd<avx2::rmsNorm>},
         {Target::Scalar, "scalar", rmsNormScalar},
     };
     return kTable;

@@ -8,8 +8,8 @@ namespace lathe {
 
 /// y = x / sqrt(mean(x^2) + epsilon) * gamma, per row.
 struct RmsNorm {
-    ConstView x, gamma;  ///< [rows, cols], [cols], F32
-    TensorView y;        ///< [rows, cols] F32; may alias x
+    ConstView x, gamma; ///< [rows, cols], [cols], F32
+    TensorView y;       ///< [rows, cols] F32; may alias x
     float epsilon = 1e-5F;
 };
 void run(ExecContext& context, const RmsNorm& op);

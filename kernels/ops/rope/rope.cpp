@@ -3,7 +3,9 @@
 
 #include "kernels/core/arguments.h"
 #include "kernels/core/dispatch.h"
+#include "kernels/ops/rope/rope_simd.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace lathe {
@@ -15,6 +17,9 @@ void launch(ExecContext& context, const Rope& op);
 #endif
 
 namespace {
+
+/// Elements that are worth waking another thread for.
+constexpr std::int64_t kGrain = 8192;
 
 void ropeScalar(ExecContext&, const Rope& op) {
     const std::int64_t heads = op.x.shape[1];
@@ -39,6 +44,21 @@ void ropeScalar(ExecContext&, const Rope& op) {
     }
 }
 
+template <auto Kernel>
+void ropeSimd(ExecContext& context, const Rope& op) {
+    const RopeSizes sizes{.heads = op.x.shape[1], .headDim = op.x.shape[2]};
+    const std::int64_t row = sizes.heads * sizes.headDim;
+    const std::int64_t grain = std::max<std::int64_t>(1, kGrain / row);
+    context.pool().parallelFor(op.x.shape[0], grain, [&](std::int64_t from, std::int64_t to) {
+        for (std::int64_t token = from; token < to; ++token) {
+            const auto position = static_cast<float>(op.positions.ptr<std::int32_t>()[token]);
+            Kernel(op.x.ptr<float>() + token * row, op.frequencies.ptr<float>(), position, sizes);
+        }
+    });
+}
+
+bool fitsSimd(const Rope& op) { return op.x.shape[2] <= kRopeLargestHeadDim; }
+
 } // namespace
 
 template <>
@@ -47,6 +67,8 @@ std::span<const Kernel<Rope>> kernelsOf<Rope>() {
 #ifdef LATHE_HAVE_CUDA
         {Target::Cuda, "cuda", cuda::launch},
 #endif
+        {Target::Avx512, "avx512", ropeSimd<avx512::rope>, fitsSimd},
+        {Target::Avx2, "avx2", ropeSimd<avx2::rope>, fitsSimd},
         {Target::Scalar, "scalar", ropeScalar},
     };
     return kTable;

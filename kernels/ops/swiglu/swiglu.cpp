@@ -3,6 +3,7 @@
 
 #include "kernels/core/arguments.h"
 #include "kernels/core/dispatch.h"
+#include "kernels/ops/swiglu/swiglu_simd.h"
 
 #include <cmath>
 
@@ -16,6 +17,9 @@ void launch(ExecContext& context, const SwiGlu& op);
 
 namespace {
 
+/// Elements that are worth waking another thread for.
+constexpr std::int64_t kGrain = 8192;
+
 void swigluScalar(ExecContext&, const SwiGlu& op) {
     const auto* gate = op.gate.ptr<float>();
     const auto* up = op.up.ptr<float>();
@@ -26,6 +30,16 @@ void swigluScalar(ExecContext&, const SwiGlu& op) {
     }
 }
 
+template <auto Kernel>
+void swigluSimd(ExecContext& context, const SwiGlu& op) {
+    context.pool().parallelFor(
+        op.y.elementCount(), kGrain, [&](std::int64_t from, std::int64_t to) {
+            Kernel(
+                op.gate.ptr<float>() + from, op.up.ptr<float>() + from, op.y.ptr<float>() + from,
+                to - from);
+        });
+}
+
 } // namespace
 
 template <>
@@ -34,6 +48,8 @@ std::span<const Kernel<SwiGlu>> kernelsOf<SwiGlu>() {
 #ifdef LATHE_HAVE_CUDA
         {Target::Cuda, "cuda", cuda::launch},
 #endif
+        {Target::Avx512, "avx512", swigluSimd<avx512::swiglu>},
+        {Target::Avx2, "avx2", swigluSimd<avx2::swiglu>},
         {Target::Scalar, "scalar", swigluScalar},
     };
     return kTable;

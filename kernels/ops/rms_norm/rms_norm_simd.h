@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+/// What rms_norm.cpp and the instruction-set specific rms_norm_simd.cpp agree on: raw pointers
+/// only.
+namespace lathe::avx2 {
+/// One row.
+void rmsNorm(const float* x, const float* gamma, float* y, int64_t cols, float epsilon);
+} // namespace lathe::avx2
+
+namespace lathe::avx512 {
+/// One row.
+void rmsNorm(const float* x, const float* gamma, float* y, int64_t cols, float epsilon);
+} // namespace lathe::avx512

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "tests/conformance/conformance.h"
+
+/// The list: one function per op folder, each in cases_<op>.cpp.
+namespace lathe::conformance {
+
+void addAddCases(std::vector<Check>& checks);
+void addAttentionCases(std::vector<Check>& checks);
+void addCrossEntropyCases(std::vector<Check>& checks);
+void addEmbeddingCases(std::vector<Check>& checks);
+void addGemmCases(std::vector<Check>& checks);
+void addRmsNormCases(std::vector<Check>& checks);
+void addRopeCases(std::vector<Check>& checks);
+void addSwiGluCases(std::vector<Check>& checks);
+
+} // namespace lathe::conformance

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/ops/swiglu/swiglu.h"
+#include "tests/conformance/cases.h"
+
+namespace lathe::conformance {
+
+namespace {
+
+/// A few roundings and an exponential within 2 units in the last place.
+constexpr double kBound = 5e-7;
+
+void addShape(std::vector<Check>& checks, Shape shape, CaseOptions options) {
+    addCase<SwiGlu>(
+        checks, "swiglu", shape.text() + (options.shifted ? " shifted" : ""),
+        [shape](Arrays& arrays) {
+            return SwiGlu{
+                .gate = arrays.floats("gate", shape, 4.0),
+                .up = arrays.floats("up", shape),
+                .y = arrays.output("y", shape, DType::F32, kBound)};
+        },
+        options);
+}
+
+} // namespace
+
+void addSwiGluCases(std::vector<Check>& checks) {
+    addShape(checks, {1, 1}, {});
+    addShape(checks, {3, 17}, {.shifted = true});
+    addShape(checks, {100, 257}, {});
+    addShape(checks, {4, 0}, {.throughRun = true});
+    addCase<SwiGlu>(checks, "swiglu", "y is gate", [](Arrays& arrays) {
+        const ConstView up = arrays.floats("up", {5, 33});
+        const TensorView y = arrays.updated("y", {5, 33}, kBound);
+        return SwiGlu{.gate = y, .up = up, .y = y};
+    });
+    addCase<SwiGlu>(checks, "swiglu", "y is up", [](Arrays& arrays) {
+        const ConstView gate = arrays.floats("gate", {5, 33});
+        const TensorView y = arrays.updated("y", {5, 33}, kBound);
+        return SwiGlu{.gate = gate, .up = y, .y = y};
+    });
+    addCase<SwiGlu>(checks, "swiglu", "far gates and NaN", [](Arrays& arrays) {
+        const float nan = std::numeric_limits<float>::quiet_NaN();
+        return SwiGlu{
+            .gate = arrays.given<float>(
+                "gate", {1, 7}, {-200.0F, -90.0F, -88.0F, 0.0F, 90.0F, 300.0F, nan}),
+            .up = arrays.given<float>("up", {1, 7}, {1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F}),
+            .y = arrays.output("y", {1, 7}, DType::F32, kBound)};
+    });
+}
+
+} // namespace lathe::conformance

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/conformance/conformance.h"
+
+#include "tests/conformance/cases.h"
+
+namespace lathe::conformance {
+
+namespace {
+
+/// More than this machine may have, so that work is split even on one core.
+constexpr int kThreads = 3;
+
+} // namespace
+
+Machine::Machine() {
+    for (const Target target : availableTargets()) {
+        const Device device{target == Target::Cuda ? Device::Kind::Cuda : Device::Kind::Cpu, 0};
+        m_contexts[target] = std::make_unique<ExecContext>(
+            device, ExecOptions{.target = target, .threads = kThreads});
+    }
+    if (cudaDeviceCount(&m_whyNoCuda) > 0) {
+        m_whyNoCuda.clear();
+    }
+}
+
+ExecContext* Machine::find(Target target) {
+    const auto found = m_contexts.find(target);
+    return found == m_contexts.end() ? nullptr : found->second.get();
+}
+
+std::vector<Check> allChecks() {
+    std::vector<Check> checks;
+    addAddCases(checks);
+    addAttentionCases(checks);
+    addCrossEntropyCases(checks);
+    addEmbeddingCases(checks);
+    addGemmCases(checks);
+    addRmsNormCases(checks);
+    addRopeCases(checks);
+    addSwiGluCases(checks);
+    return checks;
+}
+
+} // namespace lathe::conformance
