@@ -35,11 +35,14 @@ public:
     virtual std::int64_t maxPositions() const = 0;
     /// @param capacity positions that the state can hold, at most maxPositions().
     /// @param encoder  null for decoder-only models.
-    virtual std::unique_ptr<DecoderState>
-    begin(ExecContext& context, std::int64_t capacity, const EncoderOutput* encoder = nullptr) const = 0;
+    virtual std::unique_ptr<DecoderState> begin(
+        ExecContext& context, std::int64_t capacity,
+        const EncoderOutput* encoder = nullptr) const = 0;
     /// Feeds 1..n fresh tokens to each slot and commits them. Returns logits [sum of n, vocabulary]
-    /// F32 on the context's device, valid until the next forward with this context.
-    /// @throws InputError for an empty slot, an id out of range or a full cache (nothing committed).
+    /// F32 on the context's device, valid until the next forward with this context; the first
+    /// slot's state keeps them, so it must live as long.
+    /// @throws InputError for an empty slot, an id out of range or a full cache (nothing
+    /// committed).
     virtual ConstView forward(ExecContext& context, std::span<const DecodeSlot> slots) const = 0;
 };
 

@@ -11,7 +11,9 @@ namespace lathe {
 /// Keys and values of one sequence: per layer two tensors [capacity, kvHeads, headDim] F32.
 class KvCache {
 public:
-    KvCache(int layers, std::int64_t capacity, std::int64_t kvHeads, std::int64_t headDim, Device device);
+    KvCache(
+        int layers, std::int64_t capacity, std::int64_t kvHeads, std::int64_t headDim,
+        Device device);
 
     std::int64_t length() const noexcept { return m_length; }
     std::int64_t capacity() const noexcept { return m_capacity; }

@@ -3,50 +3,30 @@
 
 #include "engine/decode/decoder.h"
 #include "engine/io/checkpoint.h"
+#include "engine/models/llama_config.h"
 #include "engine/nn/linear.h"
 
+#include <filesystem>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace lathe {
 
-/// LLaMA-3 frequency scaling; factor 1 means none.
-struct RopeScaling {
-    double factor = 1.0;
-    double lowFrequencyFactor = 1.0;
-    double highFrequencyFactor = 4.0;
-    std::int64_t originalMaxPositions = 8192;
-};
-
-struct LlamaConfig {
-    std::string architecture;  ///< llama | mistral | qwen2
-    std::int64_t hiddenSize = 0, intermediateSize = 0, vocabularySize = 0;
-    int layers = 0, heads = 0, kvHeads = 0;
-    std::int64_t headDim = 0, maxPositions = 0;
-    double ropeTheta = 10000.0;
-    RopeScaling ropeScaling{};
-    float rmsEpsilon = 1e-5F;
-    bool tiedHead = false;
-    bool qkvBias = false;
-    std::optional<TokenId> bos{}, eos{};
-    std::string dtype;  ///< as config.json says, for display
-};
-
-/// Reads both spellings (rope_theta / rope_scaling / torch_dtype and rope_parameters / dtype).
-/// @throws Unsupported naming the variant (an active sliding window, another rope type, activation),
-///         FormatError naming the key.
-LlamaConfig llamaConfigFrom(const Json& config);
-
 /// One block; `modules()` of the model visits its matrices by name.
 struct LlamaBlock {
-    Tensor inputNorm, postAttentionNorm;  ///< [hidden] F32
+    Tensor inputNorm, postAttentionNorm; ///< [hidden] F32
     Linear q, k, v, o, gate, up, down;
 };
 
 /// The LLaMA family: RMSNorm, rotary positions, grouped-query attention, SwiGLU.
 class LlamaModel : public Decoder {
 public:
+    /// Matrices stay as stored (F32, F16, BF16, or quantized by saveQuantized), on the CPU in
+    /// mapped memory; norms and biases become F32. Values are not looked at.
     /// @throws FormatError listing all missing, surplus and wrongly shaped tensors at once;
     ///         DeviceError when it does not fit (with the estimate).
     static std::unique_ptr<LlamaModel> load(const Checkpoint& checkpoint, ExecContext& context);
@@ -54,6 +34,7 @@ public:
     const LlamaConfig& config() const noexcept { return m_config; }
     std::int64_t vocabularySize() const override { return m_config.vocabularySize; }
     std::int64_t maxPositions() const override { return m_config.maxPositions; }
+    /// @throws InputError for a capacity out of range, an encoder output or another device.
     std::unique_ptr<DecoderState> begin(
         ExecContext& context, std::int64_t capacity,
         const EncoderOutput* encoder = nullptr) const override;
@@ -63,7 +44,8 @@ public:
     /// ([tokens, hidden] F32), for checks against references.
     using HiddenObserver = std::function<void(int layer, ConstView hidden)>;
     ConstView forwardObserved(
-        ExecContext& context, std::span<const DecodeSlot> slots, const HiddenObserver& observer) const;
+        ExecContext& context, std::span<const DecodeSlot> slots,
+        const HiddenObserver& observer) const;
 
     /// The block matrices that quantizers replace, in order, by Hugging Face name
     /// ("model.layers.0.self_attn.q_proj"). Embedding, head and norms are not among them.
@@ -78,14 +60,23 @@ public:
     /// original as it is.
     std::unique_ptr<LlamaModel> share() const;
 
-    /// All weights as stored, embedding, head (once when tied) and norms included.
+    /// All weights as held in memory (saveQuantized writes the same bytes), embedding, head (once
+    /// when tied), norms and biases included.
     std::int64_t weightBytes() const;
     std::int64_t parameterCount() const;
-    /// Average bits of the quantized block matrices (dense ones excluded; 0 when none is quantized).
+    /// Average bits of the quantized block matrices (dense ones excluded; 0 when none is
+    /// quantized).
     double averageQuantizedBits() const;
 
 private:
     friend class LlamaSaver;
+    friend void
+    saveQuantized(const LlamaModel&, const Checkpoint&, const Json&, const std::filesystem::path&);
+    void attend(
+        ExecContext& context, int layer, std::span<const DecodeSlot> slots, ConstView positions,
+        TensorView x) const;
+    void feedForward(ExecContext& context, const LlamaBlock& block, TensorView x) const;
+
     LlamaConfig m_config;
     Tensor m_embedding;           ///< [vocabulary, hidden]
     std::optional<Linear> m_head; ///< none: tied
@@ -98,13 +89,16 @@ private:
 /// Writes a (quantized) model as a Hugging Face-style folder: config.json with
 /// "quantization_config": {"quant_method": "lathe", ...}, tokenizer files copied from `source`, and
 /// model.safetensors whose quantized modules are stored as <module>.packed/.table or .scale/.zero
-/// with the format record in `__metadata__`. `load` reads it back bit for bit.
+/// with the format record and `provenance` in `__metadata__` ("lathe.format", "lathe.provenance").
+/// `load` reads it back bit for bit. The folder appears whole or not at all.
+/// @throws InputError when `folder` exists and is not empty or cannot be written; Unsupported for a
+///         GGUF source with a vocabulary, which has no files to copy.
 void saveQuantized(
     const LlamaModel& model, const Checkpoint& source, const Json& provenance,
     const std::filesystem::path& folder);
 
-/// Memory that loading and running `checkpoint` takes on a device, in bytes: weights as they will be
-/// held plus a cache of `positions`.
+/// Memory that loading and running `checkpoint` takes on a device, in bytes: weights as they will
+/// be held plus a cache of `positions`.
 std::int64_t estimateBytes(const Checkpoint& checkpoint, std::int64_t positions);
 
 } // namespace lathe

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/models/llama.h"
+
+#include "engine/core/check.h"
+#include "engine/models/weight_loader.h"
+#include "kernels/ops/add/add.h"
+#include "kernels/ops/attention/attention.h"
+#include "kernels/ops/embedding/embedding.h"
+#include "kernels/ops/gemm/gemm.h"
+#include "kernels/ops/rms_norm/rms_norm.h"
+#include "kernels/ops/rope/rope.h"
+#include "kernels/ops/swiglu/swiglu.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace lathe {
+
+namespace {
+
+/// Cache that a model must leave room for when it is loaded.
+constexpr std::int64_t kPositionsAtLoad = 1024;
+
+/// Beside the cache, the logits of the last forward and the ids of a batch that begins with it.
+class LlamaState : public DecoderState {
+public:
+    LlamaState(const LlamaConfig& config, std::int64_t capacity, Device device)
+        : m_cache(config.layers, capacity, config.kvHeads, config.headDim, device) {}
+    KvCache& cache() override { return m_cache; }
+
+    /// [rows, vocabulary] F32; grows, never shrinks.
+    TensorView logits(std::int64_t rows, std::int64_t vocabulary, Device device) {
+        if (m_logits.isNull() || m_logits.shape()[0] < rows) {
+            m_logits = Tensor::empty({rows, vocabulary}, DType::F32, device);
+        }
+        return m_logits.view().slice(0, rows);
+    }
+    std::vector<TokenId>& ids() { return m_ids; }
+    std::vector<std::int32_t>& positions() { return m_positions; }
+
+private:
+    KvCache m_cache;
+    Tensor m_logits;
+    std::vector<TokenId> m_ids;
+    std::vector<std::int32_t> m_positions;
+};
+
+LlamaState& stateOf(const DecodeSlot& slot) {
+    auto* state = dynamic_cast<LlamaState*>(&slot.state);
+    LATHE_CHECK(state != nullptr, "forward: the state was begun by another kind of model");
+    return *state;
+}
+
+void checkSlot(const LlamaConfig& config, Device device, const DecodeSlot& slot) {
+    KvCache& cache = stateOf(slot).cache();
+    const TensorView keys = cache.keys(config.layers - 1);
+    LATHE_CHECK(
+        keys.shape[1] == config.kvHeads && keys.shape[2] == config.headDim && keys.device == device,
+        "forward: the state was begun by another model or on another device");
+    LATHE_CHECK(!slot.tokens.empty(), "forward: a slot has no tokens");
+    const auto fresh = static_cast<std::int64_t>(slot.tokens.size());
+    LATHE_CHECK(
+        fresh <= cache.capacity() - cache.length(),
+        "forward: " + std::to_string(fresh) + " tokens after " + std::to_string(cache.length()) +
+            " do not fit a cache of " + std::to_string(cache.capacity()) + " positions");
+    for (const TokenId id : slot.tokens) {
+        LATHE_CHECK(
+            id >= 0 && id < config.vocabularySize, "forward: token " + std::to_string(id) +
+                                                       " is not in a vocabulary of " +
+                                                       std::to_string(config.vocabularySize));
+    }
+}
+
+void checkSlots(const LlamaConfig& config, Device device, std::span<const DecodeSlot> slots) {
+    LATHE_CHECK(!slots.empty(), "forward: there are no slots");
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+        checkSlot(config, device, slots[i]);
+        for (std::size_t j = 0; j < i; ++j) {
+            LATHE_CHECK(&slots[i].state != &slots[j].state, "forward: a state is in two slots");
+        }
+    }
+}
+
+/// Host integers where the kernels can read them: as they are on the CPU, else copied.
+ConstView onDevice(ExecContext& context, std::span<const std::int32_t> values) {
+    const auto host = constViewOf(values, Shape{static_cast<std::int64_t>(values.size())});
+    if (!context.device().isCuda()) {
+        return host;
+    }
+    const TensorView view = context.scratch().take(host.shape, DType::I32);
+    copy(context, host, view);
+    return view;
+}
+
+} // namespace
+
+std::unique_ptr<LlamaModel> LlamaModel::load(const Checkpoint& checkpoint, ExecContext& context) {
+    auto model = std::make_unique<LlamaModel>();
+    LlamaConfig& config = model->m_config;
+    config = llamaConfigFrom(checkpoint.config());
+    model->m_device = context.device();
+    const std::int64_t hidden = config.hiddenSize;
+    const std::int64_t queries = config.heads * config.headDim;
+    const std::int64_t keys = config.kvHeads * config.headDim;
+    requireMemory(
+        checkpoint.path().string(),
+        estimateBytes(checkpoint, std::min(config.maxPositions, kPositionsAtLoad)),
+        deviceInfo(context.device()));
+
+    WeightLoader loader(checkpoint, context, config.architecture);
+    const std::string embedding = "model.embed_tokens.weight";
+    model->m_embedding = loader.matrix(embedding, config.vocabularySize, hidden);
+    for (int layer = 0; layer < config.layers; ++layer) {
+        const std::string at = "model.layers." + std::to_string(layer) + ".";
+        const std::string attention = at + "self_attn.";
+        const std::string mlp = at + "mlp.";
+        LlamaBlock block;
+        block.inputNorm = loader.vector(at + "input_layernorm.weight", hidden);
+        block.q = loader.linear(attention + "q_proj", queries, hidden, config.qkvBias);
+        block.k = loader.linear(attention + "k_proj", keys, hidden, config.qkvBias);
+        block.v = loader.linear(attention + "v_proj", keys, hidden, config.qkvBias);
+        block.o = loader.linear(attention + "o_proj", hidden, queries, config.outputBias);
+        block.postAttentionNorm = loader.vector(at + "post_attention_layernorm.weight", hidden);
+        block.gate =
+            loader.linear(mlp + "gate_proj", config.intermediateSize, hidden, config.mlpBias);
+        block.up = loader.linear(mlp + "up_proj", config.intermediateSize, hidden, config.mlpBias);
+        block.down =
+            loader.linear(mlp + "down_proj", hidden, config.intermediateSize, config.mlpBias);
+        model->m_blocks.push_back(std::move(block));
+    }
+    model->m_finalNorm = loader.vector("model.norm.weight", hidden);
+    if (config.tiedHead) {
+        loader.duplicate("lm_head.weight", embedding);
+    } else {
+        model->m_head = loader.linear("lm_head", config.vocabularySize, hidden, false);
+    }
+    loader.finish();
+
+    const std::vector<float> frequencies = ropeFrequencies(config);
+    const ConstView host = constViewOf(std::span<const float>(frequencies), {config.headDim / 2});
+    model->m_frequencies = Tensor::empty(host.shape, DType::F32, context.device());
+    copy(context, host, model->m_frequencies.view());
+    context.synchronize();
+    return model;
+}
+
+std::unique_ptr<DecoderState>
+LlamaModel::begin(ExecContext& context, std::int64_t capacity, const EncoderOutput* encoder) const {
+    LATHE_CHECK(encoder == nullptr, "a model of the LLaMA family takes no encoder output");
+    LATHE_CHECK(
+        capacity >= 1 && capacity <= m_config.maxPositions,
+        "a cache of " + std::to_string(capacity) + " positions was asked for, the model has " +
+            std::to_string(m_config.maxPositions));
+    LATHE_CHECK(
+        context.device() == m_device,
+        "the model is on " + m_device.name() + ", the context on " + context.device().name());
+    return std::make_unique<LlamaState>(m_config, capacity, m_device);
+}
+
+ConstView LlamaModel::forward(ExecContext& context, std::span<const DecodeSlot> slots) const {
+    return forwardObserved(context, slots, {});
+}
+
+ConstView LlamaModel::forwardObserved(
+    ExecContext& context, std::span<const DecodeSlot> slots, const HiddenObserver& observer) const {
+    LATHE_CHECK(
+        context.device() == m_device,
+        "the model is on " + m_device.name() + ", the context on " + context.device().name());
+    checkSlots(m_config, m_device, slots);
+    LlamaState& first = stateOf(slots.front());
+    std::vector<TokenId>& ids = first.ids();
+    std::vector<std::int32_t>& positions = first.positions();
+    ids.clear();
+    positions.clear();
+    for (const DecodeSlot& slot :
+         slots) { // ragged: the fresh tokens of all slots, one after another
+        ids.insert(ids.end(), slot.tokens.begin(), slot.tokens.end());
+        auto position = static_cast<std::int32_t>(slot.state.length());
+        for (std::size_t i = 0; i < slot.tokens.size(); ++i) {
+            positions.push_back(position++);
+        }
+    }
+    const auto tokens = static_cast<std::int64_t>(ids.size());
+    const TensorView logits = first.logits(tokens, m_config.vocabularySize, m_device);
+
+    Arena::Scope scope(context.scratch());
+    const ConstView at = onDevice(context, positions); // [tokens]
+    const TensorView x = context.scratch().take({tokens, m_config.hiddenSize}, DType::F32);
+    run(context, Embedding{.table = m_embedding.view(), .ids = onDevice(context, ids), .y = x});
+    for (int layer = 0; layer < m_config.layers; ++layer) {
+        attend(context, layer, slots, at, x);
+        feedForward(context, m_blocks[static_cast<std::size_t>(layer)], x);
+        if (observer) {
+            observer(layer, x);
+        }
+    }
+    run(context,
+        RmsNorm{.x = x, .gamma = m_finalNorm.view(), .y = x, .epsilon = m_config.rmsEpsilon});
+    if (m_head) {
+        m_head->apply(context, x, logits); // [tokens, vocabulary]
+    } else {
+        run(context, Gemm{.x = x, .w = m_embedding.view(), .y = logits});
+    }
+    for (const DecodeSlot& slot : slots) {
+        slot.state.cache().commit(static_cast<std::int64_t>(slot.tokens.size()));
+    }
+    return logits;
+}
+
+/// x += o(attention(rope(q(norm(x))), cache)).
+void LlamaModel::attend(
+    ExecContext& context, int layer, std::span<const DecodeSlot> slots, ConstView positions,
+    TensorView x) const {
+    const LlamaBlock& block = m_blocks[static_cast<std::size_t>(layer)];
+    const std::int64_t tokens = x.shape[0];
+    const std::int64_t heads = m_config.heads;
+    const std::int64_t kvHeads = m_config.kvHeads;
+    const std::int64_t headDim = m_config.headDim;
+    Arena& scratch = context.scratch();
+    Arena::Scope scope(scratch);
+    const TensorView normed = scratch.take(x.shape, DType::F32); // [tokens, hidden]
+    const TensorView q = scratch.take({tokens, heads, headDim}, DType::F32);
+    const TensorView k = scratch.take({tokens, kvHeads, headDim}, DType::F32);
+    const TensorView v = scratch.take({tokens, kvHeads, headDim}, DType::F32);
+    const TensorView mixed = scratch.take(q.shape, DType::F32); // [tokens, heads, headDim]
+
+    run(context,
+        RmsNorm{
+            .x = x, .gamma = block.inputNorm.view(), .y = normed, .epsilon = m_config.rmsEpsilon});
+    block.q.apply(context, normed, q.reshaped({tokens, heads * headDim}));
+    block.k.apply(context, normed, k.reshaped({tokens, kvHeads * headDim}));
+    block.v.apply(context, normed, v.reshaped({tokens, kvHeads * headDim}));
+    run(context, Rope{.x = q, .frequencies = m_frequencies.view(), .positions = positions});
+    run(context, Rope{.x = k, .frequencies = m_frequencies.view(), .positions = positions});
+
+    std::int64_t from = 0;
+    for (const DecodeSlot& slot : slots) {
+        KvCache& cache = slot.state.cache();
+        const std::int64_t past = cache.length();
+        const std::int64_t fresh = static_cast<std::int64_t>(slot.tokens.size());
+        const std::int64_t to = from + fresh;
+        copy(context, k.slice(from, to), cache.keys(layer).slice(past, past + fresh));
+        copy(context, v.slice(from, to), cache.values(layer).slice(past, past + fresh));
+        run(context, Attention{
+                         .q = q.slice(from, to),
+                         .keys = cache.keys(layer),
+                         .values = cache.values(layer),
+                         .past = past,
+                         .scale = 1.0F / std::sqrt(static_cast<float>(headDim)),
+                         .y = mixed.slice(from, to)});
+        from = to;
+    }
+    block.o.apply(context, mixed.reshaped({tokens, heads * headDim}), normed);
+    run(context, Add{.a = x, .b = normed, .y = x});
+}
+
+/// x += down(silu(gate(norm(x))) * up(norm(x))).
+void LlamaModel::feedForward(ExecContext& context, const LlamaBlock& block, TensorView x) const {
+    Arena& scratch = context.scratch();
+    Arena::Scope scope(scratch);
+    const Shape inner{x.shape[0], m_config.intermediateSize};
+    const TensorView normed = scratch.take(x.shape, DType::F32); // [tokens, hidden]
+    const TensorView gate = scratch.take(inner, DType::F32);     // [tokens, intermediate]
+    const TensorView up = scratch.take(inner, DType::F32);       // [tokens, intermediate]
+    run(context, RmsNorm{
+                     .x = x,
+                     .gamma = block.postAttentionNorm.view(),
+                     .y = normed,
+                     .epsilon = m_config.rmsEpsilon});
+    block.gate.apply(context, normed, gate);
+    block.up.apply(context, normed, up);
+    run(context, SwiGlu{.gate = gate, .up = up, .y = gate});
+    block.down.apply(context, gate, normed);
+    run(context, Add{.a = x, .b = normed, .y = x});
+}
+
+} // namespace lathe

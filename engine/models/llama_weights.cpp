@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a LlamaModel holds: its modules, sharing, and their sizes.
+#include "engine/core/check.h"
+#include "engine/models/llama.h"
+
+#include <array>
+
+namespace lathe {
+
+namespace {
+
+/// Calls visit(name, linear) for the matrices of a block, in order.
+template <class Block, class Visit>
+void visitModules(Block& block, std::size_t layer, Visit visit) {
+    const std::string at = "model.layers." + std::to_string(layer) + ".";
+    visit(at + "self_attn.q_proj", block.q);
+    visit(at + "self_attn.k_proj", block.k);
+    visit(at + "self_attn.v_proj", block.v);
+    visit(at + "self_attn.o_proj", block.o);
+    visit(at + "mlp.gate_proj", block.gate);
+    visit(at + "mlp.up_proj", block.up);
+    visit(at + "mlp.down_proj", block.down);
+}
+
+Weight shared(const Weight& weight) {
+    struct Visitor {
+        Weight operator()(const DenseWeight& dense) const { return DenseWeight{dense.w.share()}; }
+        Weight operator()(const GroupWeight& group) const {
+            return GroupWeight{group.packed.share(), group.scale.share(), group.zero.share(),
+                               group.bits,           group.groupSize,     group.in};
+        }
+        Weight operator()(const LutWeight& lut) const {
+            return LutWeight{lut.packed.share(), lut.table.share(), lut.bits, lut.in};
+        }
+    };
+    return std::visit(Visitor{}, weight);
+}
+
+Linear shared(const Linear& linear) {
+    Linear copy;
+    copy.weight = shared(linear.weight);
+    if (linear.bias) {
+        copy.bias = linear.bias->share();
+    }
+    return copy;
+}
+
+std::int64_t elements(const Linear& linear) {
+    return outFeatures(linear.weight) * inFeatures(linear.weight) +
+           (linear.bias ? linear.bias->shape().elementCount() : 0);
+}
+
+std::int64_t bytesOf(const Linear& linear) {
+    return storedBytes(linear.weight) +
+           (linear.bias ? static_cast<std::int64_t>(linear.bias->bytes()) : 0);
+}
+
+} // namespace
+
+std::vector<LlamaModel::Module> LlamaModel::modules() {
+    std::vector<Module> all;
+    for (std::size_t layer = 0; layer < m_blocks.size(); ++layer) {
+        visitModules(m_blocks[layer], layer, [&](std::string name, Linear& linear) {
+            all.push_back({std::move(name), &linear});
+        });
+    }
+    return all;
+}
+
+std::vector<std::pair<std::string, const Linear*>> LlamaModel::modules() const {
+    std::vector<std::pair<std::string, const Linear*>> all;
+    for (std::size_t layer = 0; layer < m_blocks.size(); ++layer) {
+        visitModules(m_blocks[layer], layer, [&](std::string name, const Linear& linear) {
+            all.emplace_back(std::move(name), &linear);
+        });
+    }
+    return all;
+}
+
+std::unique_ptr<LlamaModel> LlamaModel::share() const {
+    auto other = std::make_unique<LlamaModel>();
+    other->m_config = m_config;
+    other->m_device = m_device;
+    other->m_embedding = m_embedding.share();
+    other->m_finalNorm = m_finalNorm.share();
+    other->m_frequencies = m_frequencies.share();
+    if (m_head) {
+        other->m_head = shared(*m_head);
+    }
+    for (const LlamaBlock& block : m_blocks) {
+        LlamaBlock copy;
+        copy.inputNorm = block.inputNorm.share();
+        copy.postAttentionNorm = block.postAttentionNorm.share();
+        copy.q = shared(block.q);
+        copy.k = shared(block.k);
+        copy.v = shared(block.v);
+        copy.o = shared(block.o);
+        copy.gate = shared(block.gate);
+        copy.up = shared(block.up);
+        copy.down = shared(block.down);
+        other->m_blocks.push_back(std::move(copy));
+    }
+    return other;
+}
+
+std::int64_t LlamaModel::weightBytes() const {
+    std::size_t plain = m_embedding.bytes() + m_finalNorm.bytes();
+    for (const LlamaBlock& block : m_blocks) {
+        plain += block.inputNorm.bytes() + block.postAttentionNorm.bytes();
+    }
+    std::int64_t sum = static_cast<std::int64_t>(plain) + (m_head ? bytesOf(*m_head) : 0);
+    for (const auto& [name, linear] : modules()) {
+        sum += bytesOf(*linear);
+    }
+    return sum;
+}
+
+std::int64_t LlamaModel::parameterCount() const {
+    std::int64_t sum = m_embedding.shape().elementCount() + m_finalNorm.shape().elementCount() +
+                       (m_head ? elements(*m_head) : 0);
+    for (const LlamaBlock& block : m_blocks) {
+        sum +=
+            block.inputNorm.shape().elementCount() + block.postAttentionNorm.shape().elementCount();
+    }
+    for (const auto& [name, linear] : modules()) {
+        sum += elements(*linear);
+    }
+    return sum;
+}
+
+double LlamaModel::averageQuantizedBits() const {
+    std::int64_t bytes = 0;
+    std::int64_t count = 0;
+    for (const auto& [name, linear] : modules()) {
+        if (!std::holds_alternative<DenseWeight>(linear->weight)) {
+            bytes += storedBytes(linear->weight);
+            count += outFeatures(linear->weight) * inFeatures(linear->weight);
+        }
+    }
+    return count == 0 ? 0.0 : 8.0 * static_cast<double>(bytes) / static_cast<double>(count);
+}
+
+std::int64_t estimateBytes(const Checkpoint& checkpoint, std::int64_t positions) {
+    const LlamaConfig config = llamaConfigFrom(checkpoint.config());
+    LATHE_CHECK(
+        positions >= 0 && positions <= config.maxPositions,
+        "a cache of " + std::to_string(positions) + " positions was asked for, the model has " +
+            std::to_string(config.maxPositions));
+    std::optional<std::int64_t> sum = 0;
+    for (const auto& [name, entry] : checkpoint.entries()) {
+        const auto bytes = checkedProduct(
+            entry.shape.elementCount(), static_cast<std::int64_t>(sizeOf(entry.dtype)));
+        sum = sum && bytes ? checkedSum(*sum, *bytes) : std::nullopt;
+    }
+    // 1024 layers x 2^24 positions x 2^20 elements x 8 bytes overflow; the entries are checked too.
+    std::optional<std::int64_t> cache = std::int64_t{2} * sizeof(float);
+    for (const std::int64_t factor :
+         std::array<std::int64_t, 4>{config.layers, positions, config.kvHeads, config.headDim}) {
+        cache = cache ? checkedProduct(*cache, factor) : std::nullopt;
+    }
+    sum = sum && cache ? checkedSum(*sum, *cache) : std::nullopt;
+    if (!sum) {
+        throw FormatError(
+            checkpoint.path().string() + ": its sizes are beyond any memory; the file is damaged");
+    }
+    return *sum;
+}
+
+} // namespace lathe

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/models/weight_loader.h"
+
+#include "engine/core/check.h"
+#include "kernels/core/half.h"
+#include "kernels/ops/lut_gemv/lut_gemv.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace lathe {
+
+namespace {
+
+constexpr std::array kFloats{DType::F32, DType::F16, DType::BF16};
+constexpr std::array kCodes{DType::I32};
+constexpr std::array kTables{DType::F16};
+constexpr std::array kZeros{DType::U8};
+/// Beyond this many the list stops helping; the count of the rest is told.
+constexpr std::size_t kMaxFaultsShown = 100;
+
+/// Some files keep a buffer that follows from the configuration.
+bool isIgnored(const std::string& name) { return name.ends_with("rotary_emb.inv_freq"); }
+
+/// A name out of a file, safe for a terminal.
+std::string quoted(const std::string& name) {
+    std::string text = "'" + name + "'";
+    for (char& c : text) {
+        c = static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
+    }
+    return text;
+}
+
+std::string namesOf(std::span<const DType> dtypes) {
+    std::string text;
+    for (std::size_t i = 0; i < dtypes.size(); ++i) {
+        text += (i == 0 ? "" : i + 1 == dtypes.size() ? " or " : ", ");
+        text += nameOf(dtypes[i]);
+    }
+    return text;
+}
+
+Tensor widened(const Tensor& stored) {
+    Tensor out = Tensor::empty(stored.shape(), DType::F32, Device{});
+    const std::span<float> to = out.view().as<float>();
+    if (stored.dtype() == DType::F16) {
+        std::ranges::transform(
+            stored.view().as<Half>(), to.begin(), [](Half h) { return toFloat(h); });
+    } else {
+        std::ranges::transform(
+            stored.view().as<BFloat16>(), to.begin(), [](BFloat16 b) { return toFloat(b); });
+    }
+    return out;
+}
+
+std::string gibibytes(std::int64_t bytes) {
+    std::array<char, 64> text{};
+    std::snprintf(
+        text.data(), text.size(), "%.2f GiB (%lld bytes)",
+        static_cast<double>(bytes) / static_cast<double>(std::int64_t{1} << 30),
+        static_cast<long long>(bytes));
+    return text.data();
+}
+
+} // namespace
+
+WeightLoader::WeightLoader(
+    const Checkpoint& checkpoint, ExecContext& context, std::string modelType)
+    : m_checkpoint(checkpoint), m_context(context), m_modelType(std::move(modelType)),
+      m_formats(quantizedModules(checkpoint)) {}
+
+void WeightLoader::fault(const std::string& text) { m_faults.push_back(text); }
+
+bool WeightLoader::claim(
+    const std::string& name, const Shape& shape, std::span<const DType> dtypes) {
+    m_claimed.insert(name);
+    const auto found = m_checkpoint.entries().find(name);
+    if (found == m_checkpoint.entries().end()) {
+        fault("tensor " + quoted(name) + " is missing, config.json implies " + shape.text());
+        return false;
+    }
+    const Checkpoint::Entry& entry = found->second;
+    if (!(entry.shape == shape)) {
+        fault(
+            "tensor " + quoted(name) + " is " + entry.shape.text() + ", config.json implies " +
+            shape.text());
+        return false;
+    }
+    if (std::ranges::find(dtypes, entry.dtype) == dtypes.end()) {
+        fault(
+            "tensor " + quoted(name) + " is " + std::string(nameOf(entry.dtype)) + ", must be " +
+            namesOf(dtypes));
+        return false;
+    }
+    return true;
+}
+
+Tensor
+WeightLoader::load(const std::string& name, const Shape& shape, std::span<const DType> dtypes) {
+    if (!claim(name, shape, dtypes) || !m_faults.empty()) {
+        return {};
+    }
+    Tensor stored = m_checkpoint.tensor(name);
+    return m_context.device().isCuda() ? stored.to(m_context.device(), m_context)
+                                       : std::move(stored);
+}
+
+Tensor WeightLoader::matrix(const std::string& name, std::int64_t out, std::int64_t in) {
+    return load(name, {out, in}, kFloats);
+}
+
+Tensor WeightLoader::vector(const std::string& name, std::int64_t size) {
+    if (!claim(name, {size}, kFloats) || !m_faults.empty()) {
+        return {};
+    }
+    Tensor stored = m_checkpoint.tensor(name);
+    if (stored.dtype() != DType::F32) {
+        stored = widened(stored);
+    }
+    return m_context.device().isCuda() ? stored.to(m_context.device(), m_context)
+                                       : std::move(stored);
+}
+
+Linear
+WeightLoader::linear(const std::string& module, std::int64_t out, std::int64_t in, bool bias) {
+    m_modules.insert(module);
+    Linear linear;
+    const auto format = m_formats.find(module);
+    if (format == m_formats.end()) {
+        linear.weight = DenseWeight{matrix(module + ".weight", out, in)};
+    } else if (format->second.in != in) {
+        fault(
+            "module " + quoted(module) + " was quantized with " +
+            std::to_string(format->second.in) + " inputs, config.json implies " +
+            std::to_string(in));
+    } else {
+        linear.weight = quantized(module, format->second, out);
+    }
+    if (bias) {
+        linear.bias = vector(module + ".bias", out);
+    }
+    return linear;
+}
+
+Weight
+WeightLoader::quantized(const std::string& module, const ModuleFormat& format, std::int64_t out) {
+    Tensor packed = load(module + ".packed", {out, packedWords(format.in, format.bits)}, kCodes);
+    if (format.kind == ModuleFormat::Kind::Lut) {
+        Tensor table = load(module + ".table", {out, std::int64_t{1} << format.bits}, kTables);
+        return LutWeight{std::move(packed), std::move(table), format.bits, format.in};
+    }
+    const std::int64_t groups =
+        format.groupSize == 0 ? 1 : (format.in + format.groupSize - 1) / format.groupSize;
+    Tensor scale = load(module + ".scale", {out, groups}, kTables);
+    Tensor zero = load(module + ".zero", {out, groups}, kZeros);
+    return GroupWeight{std::move(packed), std::move(scale), std::move(zero),
+                       format.bits,       format.groupSize, format.in};
+}
+
+void WeightLoader::duplicate(const std::string& name, const std::string& of) {
+    const auto first = m_checkpoint.entries().find(of);
+    if (!m_checkpoint.contains(name) || first == m_checkpoint.entries().end()) {
+        return;
+    }
+    const DType dtype = first->second.dtype;
+    if (!claim(name, first->second.shape, std::span(&dtype, 1)) || !m_faults.empty()) {
+        return;
+    }
+    const Tensor a = m_checkpoint.tensor(of);
+    const Tensor b = m_checkpoint.tensor(name);
+    if (std::memcmp(a.view().data, b.view().data, a.bytes()) != 0) {
+        fault(
+            "tensor " + quoted(name) + " differs from " + quoted(of) +
+            ", although config.json ties them");
+    }
+}
+
+void WeightLoader::finish() const {
+    std::vector<std::string> faults = m_faults;
+    for (const auto& [name, entry] : m_checkpoint.entries()) {
+        if (!m_claimed.contains(name) && !isIgnored(name)) {
+            faults.push_back(
+                "tensor " + quoted(name) + " " + entry.shape.text() + " is not part of this " +
+                m_modelType + " model");
+        }
+    }
+    for (const auto& [module, format] : m_formats) {
+        if (!m_modules.contains(module)) {
+            faults.push_back(
+                "the quantization record names " + quoted(module) + ", which is not part of this " +
+                m_modelType + " model");
+        }
+    }
+    if (faults.empty()) {
+        return;
+    }
+    std::string text = m_checkpoint.path().string() + ": " + std::to_string(faults.size()) +
+                       (faults.size() == 1 ? " fault: " : " faults: ");
+    const std::size_t shown = std::min(faults.size(), kMaxFaultsShown);
+    for (std::size_t i = 0; i < shown; ++i) {
+        text += (i == 0 ? "" : "; ") + faults[i];
+    }
+    if (shown < faults.size()) {
+        text += "; and " + std::to_string(faults.size() - shown) + " more";
+    }
+    throw FormatError(text);
+}
+
+void requireMemory(const std::string& what, std::int64_t needed, const DeviceInfo& device) {
+    if (needed > device.freeBytes) {
+        throw DeviceError(
+            what + " needs about " + gibibytes(needed) + " on " + device.device.name() + ", " +
+            gibibytes(device.freeBytes) + " are free; choose a smaller model or another device");
+    }
+}
+
+} // namespace lathe

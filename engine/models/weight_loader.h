@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/io/checkpoint.h"
+#include "engine/models/quantized_format.h"
+#include "engine/nn/linear.h"
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace lathe {
+
+/// Maps the names of a checkpoint to the layers of a model. Each call claims tensors and checks
+/// them; the first fault stops the loading of data, not the checking, and `finish` reports all
+/// faults at once.
+class WeightLoader {
+public:
+    /// @param modelType names the model in messages ("llama").
+    WeightLoader(const Checkpoint& checkpoint, ExecContext& context, std::string modelType);
+
+    /// [out, in] F32, F16 or BF16 as stored, on the context's device.
+    Tensor matrix(const std::string& name, std::int64_t out, std::int64_t in);
+    /// [size] F32, widened from F16 or BF16, on the context's device.
+    Tensor vector(const std::string& name, std::int64_t size);
+    /// `<module>.weight`, or the parts of a quantized module, and `<module>.bias`.
+    Linear linear(const std::string& module, std::int64_t out, std::int64_t in, bool bias);
+    /// A second copy of a tensor, as some files hold of a tied head. It must equal the first.
+    void duplicate(const std::string& name, const std::string& of);
+    /// @throws FormatError listing every missing, surplus and wrongly shaped tensor with both
+    /// shapes.
+    void finish() const;
+
+private:
+    bool claim(const std::string& name, const Shape& shape, std::span<const DType> dtypes);
+    Tensor load(const std::string& name, const Shape& shape, std::span<const DType> dtypes);
+    Weight quantized(const std::string& module, const ModuleFormat& format, std::int64_t out);
+    void fault(const std::string& text);
+
+    const Checkpoint& m_checkpoint;
+    ExecContext& m_context;
+    std::string m_modelType;
+    std::map<std::string, ModuleFormat> m_formats;
+    std::set<std::string> m_claimed;
+    std::set<std::string> m_modules;
+    std::vector<std::string> m_faults;
+};
+
+/// @throws DeviceError naming both numbers when `needed` bytes exceed what is free.
+void requireMemory(const std::string& what, std::int64_t needed, const DeviceInfo& device);
+
+} // namespace lathe

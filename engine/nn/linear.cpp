@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/nn/linear.h"
+
+#include "engine/core/check.h"
+#include "kernels/ops/gemm/gemm.h"
+#include "kernels/ops/group_gemv/group_gemv.h"
+#include "kernels/ops/lut_gemv/lut_gemv.h"
+
+#include <algorithm>
+
+namespace lathe {
+
+namespace {
+
+/// Rows that the packed kernels take at once.
+constexpr std::int64_t kPackedRows = 8;
+/// Widened weights per tile: on a CPU they stay in the second-level cache, a GPU needs enough rows
+/// to fill it.
+constexpr std::int64_t kCpuTileBytes = std::int64_t{1} << 20;
+constexpr std::int64_t kCudaTileBytes = std::int64_t{64} << 20;
+
+void gemv(
+    ExecContext& context, const GroupWeight& weight, ConstView x, ConstView bias, TensorView y) {
+    run(context, GroupGemv{
+                     .x = x,
+                     .packed = weight.packed.view(),
+                     .scale = weight.scale.view(),
+                     .zero = weight.zero.view(),
+                     .bits = weight.bits,
+                     .groupSize = weight.groupSize,
+                     .bias = bias,
+                     .y = y});
+}
+
+void gemv(
+    ExecContext& context, const LutWeight& weight, ConstView x, ConstView bias, TensorView y) {
+    run(context, LutGemv{
+                     .x = x,
+                     .packed = weight.packed.view(),
+                     .table = weight.table.view(),
+                     .bits = weight.bits,
+                     .bias = bias,
+                     .y = y});
+}
+
+void dequantizeRows(
+    ExecContext& context, const GroupWeight& weight, std::int64_t rowFrom, TensorView w) {
+    run(context, GroupDequantize{
+                     .packed = weight.packed.view(),
+                     .scale = weight.scale.view(),
+                     .zero = weight.zero.view(),
+                     .bits = weight.bits,
+                     .groupSize = weight.groupSize,
+                     .rowFrom = rowFrom,
+                     .w = w});
+}
+
+void dequantizeRows(
+    ExecContext& context, const LutWeight& weight, std::int64_t rowFrom, TensorView w) {
+    run(context, LutDequantize{
+                     .packed = weight.packed.view(),
+                     .table = weight.table.view(),
+                     .bits = weight.bits,
+                     .rowFrom = rowFrom,
+                     .w = w});
+}
+
+/// y = x * w^T (+ bias), a tile of output rows at a time: never the whole matrix widened.
+template <class Packed>
+void tiledProduct(
+    ExecContext& context, const Packed& weight, ConstView x, ConstView bias, TensorView y) {
+    const std::int64_t out = y.shape[1];
+    const std::int64_t in = weight.in;
+    const std::int64_t budget = context.device().isCuda() ? kCudaTileBytes : kCpuTileBytes;
+    const std::int64_t tileRows =
+        std::clamp<std::int64_t>(budget / (in * std::int64_t{sizeof(float)}), 1, out);
+    Arena::Scope scope(context.scratch());
+    const TensorView tile = context.scratch().take({tileRows, in}, DType::F32);
+    for (std::int64_t from = 0; from < out; from += tileRows) {
+        const std::int64_t to = std::min(out, from + tileRows);
+        const TensorView w = tile.slice(0, to - from); // [to - from, in]
+        dequantizeRows(context, weight, from, w);
+        TensorView part = y; // columns [from, to) of y
+        part.data += static_cast<std::size_t>(from) * sizeof(float);
+        part.shape = Shape{y.shape[0], to - from};
+        run(context, Gemm{
+                         .x = x,
+                         .w = w,
+                         .bias = bias.empty() ? bias : bias.slice(from, to),
+                         .y = part,
+                         .yStride = out});
+    }
+}
+
+} // namespace
+
+void Linear::apply(ExecContext& context, ConstView x, TensorView y) const {
+    LATHE_CHECK(
+        x.shape.rank() == 2 && y.shape.rank() == 2 && x.shape[0] == y.shape[0] &&
+            x.shape[1] == inFeatures(weight) && y.shape[1] == outFeatures(weight),
+        "linear: x is " + x.shape.text() + ", y is " + y.shape.text() + ", the weight is [" +
+            std::to_string(outFeatures(weight)) + ", " + std::to_string(inFeatures(weight)) + "]");
+    const ConstView biasView = bias ? bias->view() : ConstView{};
+    if (x.shape[0] == 0) {
+        return;
+    }
+    std::visit(
+        [&](const auto& stored) {
+            if constexpr (std::is_same_v<std::decay_t<decltype(stored)>, DenseWeight>) {
+                run(context, Gemm{.x = x, .w = stored.w.view(), .bias = biasView, .y = y});
+            } else if (x.shape[0] <= kPackedRows) {
+                gemv(context, stored, x, biasView, y);
+            } else {
+                tiledProduct(context, stored, x, biasView, y);
+            }
+        },
+        weight);
+}
+
+} // namespace lathe
