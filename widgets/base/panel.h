@@ -25,13 +25,14 @@ class PanelContext : public QObject {
 public:
     using QObject::QObject;
 
-    /// Submits a Spec (never blocks on the engine). Returns the run's id, or 0 when the store failed
-    /// (the message has been shown). User runs go before a waiting or running first-start demo.
+    /// Submits a Spec (never blocks on the engine). Returns the run's id, or 0 when the store
+    /// failed (the message has been shown). User runs go before a waiting or running first-start
+    /// demo.
     virtual qint64 submit(const Spec& spec, const QString& title) = 0;
     virtual void cancel(qint64 runId) = 0;
     /// The engine's description of itself; null while the first child is starting.
     virtual const EngineInfo* engine() const = 0;
-    virtual const StudyInfo* study(const std::string& id) const = 0;  ///< null: engine has none
+    virtual const StudyInfo* study(const std::string& id) const = 0; ///< null: engine has none
     /// Models for pickers: the engine's, and those that the user opened (remembered).
     virtual std::vector<ModelInfo> models() const = 0;
     /// Adds a folder or GGUF file of the user's; the answer arrives as modelsChanged.
@@ -49,16 +50,16 @@ public:
     virtual void showMessage(const QString& text) = 0;
 
 signals:
-    void engineChanged();                ///< engine() or its state changed
+    void engineChanged(); ///< engine() or its state changed
     void modelsChanged();
-    void runsChanged();                  ///< rows of the store changed (coalesced)
+    void runsChanged(); ///< rows of the store changed (coalesced)
     void currentRunChanged(qint64 runId);
 };
 
 struct PanelInfo {
-    QString id;        ///< "quant"
-    QString title;     ///< "Quantization"
-    QString icon;      ///< ":/icons/quantize.svg"
+    QString id;    ///< "quant"
+    QString title; ///< "Quantization"
+    QString icon;  ///< ":/icons/quantize.svg"
     QKeySequence shortcut{};
 };
 
@@ -75,8 +76,14 @@ public:
     virtual QJsonObject saveState() const { return {}; }
     virtual void restoreState(const QJsonObject& state) { Q_UNUSED(state) }
     /// Called when a run of this panel's studies shall be shown. False: not this panel's.
-    virtual bool showRun(qint64 runId) { Q_UNUSED(runId) return false; }
-    virtual bool editSpec(const Spec& spec) { Q_UNUSED(spec) return false; }
+    virtual bool showRun(qint64 runId) {
+        Q_UNUSED(runId)
+        return false;
+    }
+    virtual bool editSpec(const Spec& spec) {
+        Q_UNUSED(spec)
+        return false;
+    }
     /// The panel's Run action (Ctrl+R).
     virtual void triggerRun() {}
     /// A job of this panel runs: badge on the switcher.

@@ -15,29 +15,29 @@ namespace lathe {
 
 struct PlotPoint {
     double x = 0.0, y = 0.0;
-    double yLow = 0.0, yHigh = 0.0;  ///< NaN: no error bar
-    qint64 id = 0;                   ///< what a click selects
-    QString label{};                 ///< short text beside the mark ("3 bit"), may be empty
+    double yLow = 0.0, yHigh = 0.0; ///< NaN: no error bar
+    qint64 id = 0;                  ///< what a click selects
+    QString label{};                ///< short text beside the mark ("3 bit"), may be empty
 };
 
 struct PlotSeries {
     QString name;
     std::vector<PlotPoint> points;
-    bool line = false;   ///< connect the points
-    bool step = false;   ///< as a step line (Pareto front)
+    bool line = false; ///< connect the points
+    bool step = false; ///< as a step line (Pareto front)
     bool marks = true;
-    int style = 0;       ///< palette colour, mark and dash by index: never colour alone
+    int style = 0; ///< palette colour, mark and dash by index: never colour alone
 };
 
 struct PlotAxes {
-    QString title;              ///< of the whole plot; accessible name
-    QString xLabel, yLabel;     ///< "Quantity (unit)"
+    QString title;          ///< of the whole plot; accessible name
+    QString xLabel, yLabel; ///< "Quantity (unit)"
     bool xLog = false, yLog = false;
 };
 
-/// Every plot of the program: QCustomPlot with the project's contract (zoom, pan, keyboard, crosshair
-/// with values, selection, log axes with counted clamps, data table, export). Data goes in as plain
-/// series; one queued replot per event-loop turn.
+/// Every plot of the program: QCustomPlot with the project's contract (zoom, pan, keyboard,
+/// crosshair with values, selection, log axes with counted clamps, data table, export). Data goes
+/// in as plain series; one queued replot per event-loop turn.
 class PlotView : public QWidget {
     Q_OBJECT
 public:
@@ -50,11 +50,12 @@ public:
     const PlotAxes& axes() const;
     /// Highlights points with these ids and dims the rest; empty: all equal.
     void setSelection(const std::vector<qint64>& ids);
-    void setEmptyText(const QString& text);  ///< shown instead of bare axes while there is no point
+    void setEmptyText(const QString& text); ///< shown instead of bare axes while there is no point
     void fit();
     QCustomPlot& plot();
 
-    /// Writes PNG, SVG, PDF, CSV or JSON by the file's suffix, in the light theme; `error` says why not.
+    /// Writes PNG, SVG, PDF, CSV or JSON by the file's suffix, in the light theme; `error` says why
+    /// not.
     bool exportTo(const QString& path, QSize pixels, double scale, QString* error);
     /// Asks for file, size and format.
     void exportInteractively();
@@ -62,13 +63,20 @@ public:
     QString dataAsText() const;
     /// Run ids and version go into the file's metadata.
     void setProvenance(const QString& text);
+    /// What the axes could not show ("3 values <= 0 hidden ..."), empty when all is shown.
+    QString hiddenNote() const;
+    /// The values beside the crosshair, empty while it is hidden.
+    QString crosshairText() const;
 
 signals:
-    void pointActivated(qint64 id);   ///< Enter or double click
-    void pointSelected(qint64 id);    ///< click or N / Shift+N
+    void pointActivated(qint64 id); ///< Enter or double click
+    void pointSelected(qint64 id);  ///< click or N / Shift+N; 0: selection cleared
     void zoomChanged();
 
 private:
+    void changeEvent(QEvent* event) override;
+    bool eventFilter(QObject* object, QEvent* event) override;
+
     class Impl;
     std::unique_ptr<Impl> m_impl;
 };

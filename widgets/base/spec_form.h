@@ -15,9 +15,9 @@ namespace lathe {
 
 class PanelContext;
 
-/// A form made from a study's ParamSpecs: labels with units, ranges, help as tool tips and accessible
-/// descriptions, sweep parameters as chips of values, advanced ones folded. Problems are shown beside
-/// the field as they arise.
+/// A form made from a study's ParamSpecs: labels with units, ranges, help as tool tips and
+/// accessible descriptions, sweep parameters as chips of values, advanced ones folded. Problems are
+/// shown beside the field as they arise.
 class SpecForm : public QWidget {
     Q_OBJECT
 public:

@@ -5,6 +5,7 @@
 #include <QWidget>
 
 class QLabel;
+class QProgressBar;
 class QPushButton;
 class QToolButton;
 
@@ -18,16 +19,24 @@ public:
     enum class Kind { Empty, Loading, Error };
     explicit StateView(QWidget* parent = nullptr);
 
-    void show(Kind kind, const QString& sentence, const QString& button = {}, const QString& details = {});
+    void show(
+        Kind kind, const QString& sentence, const QString& button = {},
+        const QString& details = {});
+    using QWidget::show;
     Kind kind() const { return m_kind; }
+    QString sentence() const;
 
 signals:
     void primaryClicked();
 
 private:
+    void changeEvent(QEvent* event) override;
+    void paintIcon();
+
     Kind m_kind = Kind::Empty;
     QLabel* m_icon;
     QLabel* m_sentence;
+    QProgressBar* m_busy;
     QPushButton* m_button;
     QToolButton* m_detailsToggle;
     QLabel* m_details;

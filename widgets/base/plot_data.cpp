@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/base/plot_data.h"
+
+#include <QCoreApplication>
+#include <QLocale>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+
+namespace lathe {
+
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+QString tr(const char* text, int count = -1) {
+    return QCoreApplication::translate("PlotView", text, nullptr, count);
+}
+
+/// The power of ten below the smallest positive value; what is zero or less is drawn there.
+std::optional<double>
+floorOf(const std::vector<PlotSeries>& series, double PlotPoint::*member, bool log) {
+    if (!log) {
+        return std::nullopt;
+    }
+    double least = std::numeric_limits<double>::infinity();
+    bool needed = false;
+    for (const PlotSeries& one : series) {
+        for (const PlotPoint& point : one.points) {
+            const double value = point.*member;
+            if (std::isfinite(value)) {
+                needed = needed || value <= 0.0;
+                least = value > 0.0 ? std::min(least, value) : least;
+            }
+        }
+    }
+    if (!needed) {
+        return std::nullopt;
+    }
+    return std::isfinite(least) ? std::pow(10.0, std::floor(std::log10(least * 0.999))) : 1.0;
+}
+
+struct Extent {
+    double low = std::numeric_limits<double>::infinity();
+    double high = -std::numeric_limits<double>::infinity();
+    void take(double value) {
+        if (std::isfinite(value)) {
+            low = std::min(low, value);
+            high = std::max(high, value);
+        }
+    }
+};
+
+ShownPoint shownPoint(const PlotPoint& point, std::size_t index, ShownData& data) {
+    ShownPoint shown{point.x, point.y, kNaN, kNaN, false, index};
+    if (!std::isfinite(point.x) || !std::isfinite(point.y)) {
+        ++data.missing;
+        shown.y = kNaN;
+        return shown;
+    }
+    ++data.drawn;
+    if (data.xFloor && point.x <= 0.0) {
+        shown.x = *data.xFloor;
+        shown.clamped = true;
+    }
+    if (data.yFloor && point.y <= 0.0) {
+        shown.y = *data.yFloor;
+        shown.clamped = true;
+    }
+    data.clamped += shown.clamped ? 1 : 0;
+    if (!shown.clamped && std::isfinite(point.yLow) && std::isfinite(point.yHigh) &&
+        point.yHigh > point.yLow) {
+        shown.yLow = point.yLow;
+        shown.yHigh = point.yHigh;
+    }
+    return shown;
+}
+
+QString shortest(double value) {
+    return std::isfinite(value) ? QString::number(value, 'g', QLocale::FloatingPointShortest)
+                                : QString();
+}
+
+QStringList headLine(const PlotAxes& axes) {
+    return {tr("Series"), axes.xLabel, axes.yLabel, tr("Low"), tr("High"), tr("Label"), tr("Id")};
+}
+
+QStringList row(const PlotSeries& series, const PlotPoint& point) {
+    return {
+        series.name,           shortest(point.x), shortest(point.y),        shortest(point.yLow),
+        shortest(point.yHigh), point.label,       QString::number(point.id)};
+}
+
+QString csvField(QString text) {
+    if (text.contains(QLatin1Char('"')) || text.contains(QLatin1Char(',')) ||
+        text.contains(QLatin1Char('\n')) || text.contains(QLatin1Char('\r'))) {
+        text.replace(QLatin1Char('"'), QStringLiteral("\"\""));
+        return QLatin1Char('"') + text + QLatin1Char('"');
+    }
+    return text;
+}
+
+QString csvLine(const QStringList& fields) {
+    QStringList quoted;
+    for (const QString& field : fields) {
+        quoted << csvField(field);
+    }
+    return quoted.join(QLatin1Char(',')) + QStringLiteral("\r\n");
+}
+
+QString quantity(const QString& label) {
+    const qsizetype unit = label.indexOf(QStringLiteral(" ("));
+    return unit > 0 ? label.left(unit) : label;
+}
+
+} // namespace
+
+ShownData shownData(const std::vector<PlotSeries>& series, const PlotAxes& axes) {
+    ShownData data;
+    data.xFloor = floorOf(series, &PlotPoint::x, axes.xLog);
+    data.yFloor = floorOf(series, &PlotPoint::y, axes.yLog);
+    Extent x;
+    Extent y;
+    for (const PlotSeries& one : series) {
+        ShownSeries shown;
+        for (std::size_t i = 0; i < one.points.size(); ++i) {
+            ShownPoint point = shownPoint(one.points[i], i, data);
+            if (axes.yLog && point.yLow <= 0.0) {
+                point.yLow = data.yFloor.value_or(point.y * 0.1);
+            }
+            if (std::isfinite(point.x)) {
+                x.take(std::isfinite(point.y) ? point.x : kNaN);
+                shown.points.push_back(point);
+            }
+            y.take(point.y);
+            y.take(point.yLow);
+            y.take(point.yHigh);
+        }
+        std::ranges::stable_sort(shown.points, {}, &ShownPoint::x);
+        data.series.push_back(std::move(shown));
+    }
+    if (data.drawn > 0) {
+        data.xMin = x.low;
+        data.xMax = x.high;
+        data.yMin = y.low;
+        data.yMax = y.high;
+    }
+    return data;
+}
+
+QString hiddenNote(const ShownData& data) {
+    QStringList parts;
+    if (data.clamped > 0) {
+        const double floor = data.yFloor.value_or(data.xFloor.value_or(1.0));
+        parts << tr("%n value(s) ≤ 0 hidden, drawn at the floor %1", data.clamped)
+                     .arg(siNumber(floor));
+    }
+    if (data.missing > 0) {
+        parts << tr("%n point(s) without a value", data.missing);
+    }
+    return parts.join(QStringLiteral(" · "));
+}
+
+QString siNumber(double value, int digits) {
+    if (!std::isfinite(value)) {
+        return QStringLiteral("–");
+    }
+    static constexpr std::array<const char*, 9> kPrefixes{"p", "n", "µ", "m", "",
+                                                          "k", "M", "G", "T"};
+    constexpr int kNone = 4;
+    int step = value == 0.0 ? 0 : static_cast<int>(std::floor(std::log10(std::abs(value)) / 3.0));
+    // Thousandths and thousands with few digits read better as they are.
+    if (std::abs(value) >= 1e-3 && std::abs(value) < 1e4) {
+        step = 0;
+    }
+    step = std::clamp(step, -kNone, static_cast<int>(kPrefixes.size()) - 1 - kNone);
+    const double scaled = value / std::pow(1000.0, step);
+    QLocale locale;
+    locale.setNumberOptions(QLocale::OmitGroupSeparator);
+    const QString number = locale.toString(scaled, 'g', digits);
+    const auto prefix = QString::fromUtf8(kPrefixes[static_cast<std::size_t>(step + kNone)]);
+    return prefix.isEmpty() ? number : number + QChar(0x202F) + prefix;
+}
+
+QString pointText(const PlotAxes& axes, const PlotSeries& series, const PlotPoint& point) {
+    QString head = series.name;
+    if (!point.label.isEmpty()) {
+        head += (head.isEmpty() ? QString() : QStringLiteral(" · ")) + point.label;
+    }
+    QStringList lines;
+    if (!head.isEmpty()) {
+        lines << head;
+    }
+    lines << tr("%1: %2").arg(axes.xLabel, siNumber(point.x, 5));
+    QString value = siNumber(point.y, 5);
+    if (std::isfinite(point.yLow) && std::isfinite(point.yHigh) && point.yHigh > point.yLow) {
+        value += tr(" [%1 to %2]").arg(siNumber(point.yLow, 5), siNumber(point.yHigh, 5));
+    }
+    lines << tr("%1: %2").arg(axes.yLabel, value);
+    return lines.join(QLatin1Char('\n'));
+}
+
+QString plotSummary(const std::vector<PlotSeries>& series, const PlotAxes& axes) {
+    const ShownData data = shownData(series, axes);
+    if (data.drawn == 0) {
+        return tr("%1 against %2: no points yet").arg(quantity(axes.yLabel), quantity(axes.xLabel));
+    }
+    QString text = tr("%1 against %2: %n series", static_cast<int>(series.size()))
+                       .arg(quantity(axes.yLabel), quantity(axes.xLabel));
+    text += tr(", %n point(s)", data.drawn);
+    text += tr("; %1 from %2 to %3").arg(axes.yLabel, siNumber(data.yMin), siNumber(data.yMax));
+    text += tr("; %1 from %2 to %3").arg(axes.xLabel, siNumber(data.xMin), siNumber(data.xMax));
+    const QString note = hiddenNote(data);
+    return note.isEmpty() ? text : text + QStringLiteral("; ") + note;
+}
+
+QString plotTsv(const std::vector<PlotSeries>& series, const PlotAxes& axes) {
+    const auto line = [](QStringList fields) {
+        for (QString& field : fields) {
+            field.replace(QLatin1Char('\t'), QLatin1Char(' '));
+            field.replace(QLatin1Char('\n'), QLatin1Char(' '));
+        }
+        return fields.join(QLatin1Char('\t')) + QLatin1Char('\n');
+    };
+    QString text = line(headLine(axes));
+    for (const PlotSeries& one : series) {
+        for (const PlotPoint& point : one.points) {
+            text += line(row(one, point));
+        }
+    }
+    return text;
+}
+
+QByteArray
+plotCsv(const std::vector<PlotSeries>& series, const PlotAxes& axes, const QString& provenance) {
+    QString text = QStringLiteral("# ") +
+                   QString(provenance).replace(QLatin1Char('\n'), QLatin1Char(' ')) +
+                   QStringLiteral("\r\n");
+    text += csvLine(headLine(axes));
+    for (const PlotSeries& one : series) {
+        for (const PlotPoint& point : one.points) {
+            text += csvLine(row(one, point));
+        }
+    }
+    return text.toUtf8();
+}
+
+Json plotJson(
+    const std::vector<PlotSeries>& series, const PlotAxes& axes, const QString& provenance) {
+    Json all = Json::array();
+    for (const PlotSeries& one : series) {
+        Json points = Json::array();
+        for (const PlotPoint& point : one.points) {
+            points.push_back(
+                {{"x", jsonNumber(point.x)},
+                 {"y", jsonNumber(point.y)},
+                 {"low", jsonNumber(point.yLow)},
+                 {"high", jsonNumber(point.yHigh)},
+                 {"label", point.label.toStdString()},
+                 {"id", point.id}});
+        }
+        all.push_back({{"name", one.name.toStdString()}, {"points", std::move(points)}});
+    }
+    return {
+        {"schema", "lathe.plot.1"},
+        {"provenance", provenance.toStdString()},
+        {"title", axes.title.toStdString()},
+        {"x", axes.xLabel.toStdString()},
+        {"y", axes.yLabel.toStdString()},
+        {"x_log", axes.xLog},
+        {"y_log", axes.yLog},
+        {"series", std::move(all)}};
+}
+
+} // namespace lathe

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/base/plot_ticker.h"
+
+#include "widgets/base/plot_data.h"
+
+#include <array>
+#include <cmath>
+
+namespace lathe {
+
+namespace {
+constexpr double kLinearRatio = 4.0;   ///< below: linear steps even on a log axis
+constexpr double kMantissaRatio = 2e3; ///< below: 1-2-5, above: whole decades
+} // namespace
+
+PlotTicker::PlotTicker() { setTickCount(6); }
+
+QVector<double> PlotTicker::createTickVector(double tickStep, const QCPRange& range) {
+    m_step = tickStep;
+    const double ratio = range.lower > 0.0 ? range.upper / range.lower : 0.0;
+    if (!m_log || ratio < kLinearRatio) {
+        return QCPAxisTicker::createTickVector(tickStep, range);
+    }
+    m_step = 0.0;
+    QVector<double> ticks;
+    const int first = static_cast<int>(std::floor(std::log10(range.lower)));
+    const int last = static_cast<int>(std::ceil(std::log10(range.upper)));
+    const bool fine = ratio < kMantissaRatio;
+    const int stride = fine ? 1 : std::max(1, (last - first) / 8);
+    for (int decade = first; decade <= last; decade += stride) {
+        for (const double mantissa : {1.0, 2.0, 5.0}) {
+            if (fine || mantissa == 1.0) {
+                ticks.append(mantissa * std::pow(10.0, decade));
+            }
+        }
+    }
+    return ticks;
+}
+
+QVector<double> PlotTicker::createSubTickVector(int count, const QVector<double>& ticks) {
+    return m_log && m_step == 0.0 ? QVector<double>()
+                                  : QCPAxisTicker::createSubTickVector(count, ticks);
+}
+
+QString PlotTicker::getTickLabel(double tick, const QLocale&, QChar, int) {
+    // Rounding errors of the step must not show as 1e-17.
+    if (m_step > 0.0 && std::abs(tick) < m_step * 1e-6) {
+        tick = 0.0;
+    }
+    // Enough digits that neighbouring ticks differ after a deep zoom.
+    int digits = 4;
+    if (m_step > 0.0 && tick != 0.0) {
+        digits =
+            std::clamp(static_cast<int>(std::ceil(std::log10(std::abs(tick) / m_step))) + 2, 3, 12);
+    }
+    return siNumber(tick, digits);
+}
+
+} // namespace lathe

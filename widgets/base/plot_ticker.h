@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "widgets/base/plot.h"
+
+namespace lathe {
+
+/// Ticks with SI prefixes in the user's locale. On a log axis: 1-2-5 within a decade or two, whole
+/// decades beyond, linear steps below half a decade, so there is always more than one label.
+class PlotTicker : public QCPAxisTicker {
+public:
+    PlotTicker();
+    void setLog(bool log) { m_log = log; }
+
+protected:
+    QVector<double> createTickVector(double tickStep, const QCPRange& range) override;
+    QVector<double> createSubTickVector(int count, const QVector<double>& ticks) override;
+    QString getTickLabel(double tick, const QLocale& locale, QChar format, int precision) override;
+
+private:
+    bool m_log = false;
+    double m_step = 1.0;
+};
+
+} // namespace lathe

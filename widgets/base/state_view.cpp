@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/base/state_view.h"
+
+#include "widgets/base/theme.h"
+
+#include <QEvent>
+#include <QLabel>
+#include <QProgressBar>
+#include <QPushButton>
+#include <QToolButton>
+#include <QVBoxLayout>
+
+namespace lathe {
+
+namespace {
+constexpr int kIconSize = 40;
+constexpr int kTextWidth = 420;
+} // namespace
+
+StateView::StateView(QWidget* parent)
+    : QWidget(parent), m_icon(new QLabel), m_sentence(new QLabel), m_busy(new QProgressBar),
+      m_button(new QPushButton), m_detailsToggle(new QToolButton), m_details(new QLabel) {
+    m_icon->setAlignment(Qt::AlignCenter);
+    m_sentence->setAlignment(Qt::AlignCenter);
+    m_sentence->setWordWrap(true);
+    m_sentence->setMinimumWidth(180);
+    m_sentence->setMaximumWidth(kTextWidth);
+    m_sentence->setTextFormat(Qt::PlainText);
+    m_busy->setRange(0, 0);
+    m_busy->setMaximumWidth(kTextWidth / 2);
+    m_busy->setTextVisible(false);
+    m_busy->setAccessibleName(tr("Loading"));
+    m_button->setMinimumHeight(30);
+    m_detailsToggle->setText(tr("Details"));
+    m_detailsToggle->setCheckable(true);
+    m_detailsToggle->setAutoRaise(true);
+    m_detailsToggle->setAccessibleName(tr("Show details"));
+    m_details->setWordWrap(true);
+    m_details->setMaximumWidth(kTextWidth + 180);
+    m_details->setTextFormat(Qt::PlainText);
+    m_details->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
+    m_details->setAccessibleName(tr("Details"));
+
+    auto* column = new QVBoxLayout(this);
+    column->setSpacing(10);
+    column->addStretch(1);
+    for (QWidget* part : std::initializer_list<QWidget*>{
+             m_icon, m_sentence, m_busy, m_button, m_detailsToggle, m_details}) {
+        column->addWidget(part, 0, Qt::AlignHCenter);
+    }
+    column->addStretch(1);
+    connect(m_button, &QPushButton::clicked, this, &StateView::primaryClicked);
+    connect(m_detailsToggle, &QToolButton::toggled, m_details, &QLabel::setVisible);
+    show(Kind::Empty, {});
+}
+
+void StateView::show(
+    Kind kind, const QString& sentence, const QString& button, const QString& details) {
+    m_kind = kind;
+    m_sentence->setText(sentence);
+    m_busy->setVisible(kind == Kind::Loading);
+    m_button->setText(button);
+    m_button->setAccessibleName(button);
+    m_button->setVisible(!button.isEmpty());
+    m_details->setText(details);
+    m_detailsToggle->setVisible(!details.isEmpty());
+    m_details->setVisible(!details.isEmpty() && m_detailsToggle->isChecked());
+    setAccessibleName(sentence);
+    paintIcon();
+}
+
+QString StateView::sentence() const { return m_sentence->text(); }
+
+void StateView::paintIcon() {
+    const QString name = m_kind == Kind::Error ? QStringLiteral("error") : QStringLiteral("info");
+    const QColor colour = m_kind == Kind::Error ? Theme::error() : Theme::muted();
+    m_icon->setVisible(m_kind != Kind::Loading);
+    m_icon->setPixmap(Theme::pixmap(name, colour, kIconSize, devicePixelRatioF()));
+}
+
+void StateView::changeEvent(QEvent* event) {
+    QWidget::changeEvent(event);
+    if (event->type() == QEvent::PaletteChange) {
+        paintIcon();
+    }
+}
+
+} // namespace lathe
