@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/core/cuda_backend.h"
+
+#include "kernels/cuda/cublas_api.h"
+#include "kernels/cuda/cuda_check.h"
+
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace lathe::cuda {
+
+namespace {
+
+class DeviceStorage : public Storage {
+public:
+    DeviceStorage(std::size_t bytes, int index) : m_bytes(bytes), m_index(index) {
+        check(cudaSetDevice(index), "cudaSetDevice");
+        const cudaError_t status = cudaMalloc(&m_data, std::max<std::size_t>(bytes, 1));
+        if (status == cudaErrorMemoryAllocation) {
+            cudaGetLastError(); // not sticky: clear it
+            std::size_t available = 0;
+            std::size_t total = 0;
+            cudaMemGetInfo(&available, &total);
+            throw DeviceError(
+                "cuda:" + std::to_string(index) + ": " + std::to_string(bytes >> 20) +
+                " MiB could not be allocated; " + std::to_string(available >> 20) + " of " +
+                std::to_string(total >> 20) +
+                " MiB are free. Choose a smaller model or --device cpu");
+        }
+        check(status, "cudaMalloc");
+    }
+    ~DeviceStorage() override { cudaFree(m_data); }
+    DeviceStorage(const DeviceStorage&) = delete;
+    DeviceStorage& operator=(const DeviceStorage&) = delete;
+
+    std::byte* data() noexcept override { return static_cast<std::byte*>(m_data); }
+    std::size_t bytes() const noexcept override { return m_bytes; }
+    Device device() const noexcept override { return {Device::Kind::Cuda, m_index}; }
+
+private:
+    void* m_data = nullptr;
+    std::size_t m_bytes;
+    int m_index;
+};
+
+std::string versionText(int version) {
+    return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+/// A captured sequence of launches, replayed as one.
+class Graph {
+public:
+    Graph(cudaStream_t stream, int launches, const std::function<void(int)>& body)
+        : m_stream(stream) {
+        check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "begin capture");
+        cudaGraph_t graph = nullptr;
+        try {
+            for (int i = 0; i < launches; ++i) {
+                body(i);
+            }
+        } catch (...) {
+            cudaStreamEndCapture(stream, &graph);
+            cudaGraphDestroy(graph);
+            throw;
+        }
+        check(cudaStreamEndCapture(stream, &graph), "end capture");
+        const cudaError_t status = cudaGraphInstantiate(&m_executable, graph, 0);
+        cudaGraphDestroy(graph);
+        check(status, "instantiate graph");
+    }
+    ~Graph() { cudaGraphExecDestroy(m_executable); }
+    Graph(const Graph&) = delete;
+    Graph& operator=(const Graph&) = delete;
+
+    void replay() { check(cudaGraphLaunch(m_executable, m_stream), "launch graph"); }
+
+private:
+    cudaStream_t m_stream;
+    cudaGraphExec_t m_executable = nullptr;
+};
+
+class Event {
+public:
+    Event() { check(cudaEventCreate(&m_event), "create event"); }
+    ~Event() { cudaEventDestroy(m_event); }
+    Event(const Event&) = delete;
+    Event& operator=(const Event&) = delete;
+    void record(cudaStream_t stream) { check(cudaEventRecord(m_event, stream), "record event"); }
+    double millisecondsSince(Event& earlier) {
+        check(cudaEventSynchronize(m_event), "wait for event");
+        float ms = 0.0F;
+        check(cudaEventElapsedTime(&ms, earlier.m_event, m_event), "read event");
+        return static_cast<double>(ms);
+    }
+
+private:
+    cudaEvent_t m_event = nullptr;
+};
+
+double millisecondsOf(Graph& graph, cudaStream_t stream) {
+    Event begin;
+    Event end;
+    begin.record(stream);
+    graph.replay();
+    end.record(stream);
+    return end.millisecondsSince(begin);
+}
+
+} // namespace
+
+int deviceCount(std::string* whyNot) {
+    int count = 0;
+    const cudaError_t status = cudaGetDeviceCount(&count);
+    if (status != cudaSuccess) {
+        cudaGetLastError();
+        if (whyNot != nullptr) {
+            *whyNot = status == cudaErrorInsufficientDriver
+                          ? "no NVIDIA driver, or one that is too old"
+                          : cudaGetErrorString(status);
+        }
+        return 0;
+    }
+    if (count == 0 && whyNot != nullptr) {
+        *whyNot = "no NVIDIA GPU";
+    }
+    return count;
+}
+
+DeviceInfo deviceInfo(int index) {
+    cudaDeviceProp properties{};
+    check(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
+    check(cudaSetDevice(index), "cudaSetDevice");
+    std::size_t available = 0;
+    std::size_t total = 0;
+    check(cudaMemGetInfo(&available, &total), "cudaMemGetInfo");
+    int driver = 0;
+    int runtime = 0;
+    cudaDriverGetVersion(&driver);
+    cudaRuntimeGetVersion(&runtime);
+    return {
+        .device = {Device::Kind::Cuda, index},
+        .title = properties.name,
+        .totalBytes = static_cast<std::int64_t>(total),
+        .freeBytes = static_cast<std::int64_t>(available),
+        .driver = "CUDA driver " + versionText(driver) + ", runtime " + versionText(runtime) +
+                  ", " + blasVersion(),
+        .note = {}};
+}
+
+std::shared_ptr<Storage> allocate(std::size_t bytes, int index) {
+    return std::make_shared<DeviceStorage>(bytes, index);
+}
+
+ExecContext::CudaState* makeState(int index) {
+    check(cudaSetDevice(index), "cudaSetDevice");
+    auto state = std::make_unique<ExecContext::CudaState>();
+    state->device = index;
+    check(cudaStreamCreateWithFlags(&state->stream, cudaStreamNonBlocking), "create stream");
+    check(
+        cudaDeviceGetAttribute(&state->multiprocessors, cudaDevAttrMultiProcessorCount, index),
+        "cudaDeviceGetAttribute");
+    const char* sync = std::getenv("LATHE_CUDA_SYNC");
+    state->syncEveryOp = sync != nullptr && std::strcmp(sync, "1") == 0;
+    return state.release();
+}
+
+void destroyState(ExecContext::CudaState* state) noexcept {
+    if (state != nullptr) {
+        destroyBlas(state->blas);
+        cudaStreamDestroy(state->stream);
+        delete state;
+    }
+}
+
+void synchronize(ExecContext::CudaState& state) {
+    check(cudaStreamSynchronize(state.stream), "waiting for the GPU");
+}
+
+void copy(ExecContext& context, ConstView from, TensorView to) {
+    if (from.bytes() == 0) {
+        return;
+    }
+    // A context of the host may fetch results too; it has no stream, so the copy is a blocking one.
+    if (context.cuda() == nullptr) {
+        check(cudaMemcpy(to.data, from.data, from.bytes(), cudaMemcpyDefault), "copy");
+        return;
+    }
+    const cudaStream_t stream = context.cuda()->stream;
+    check(cudaMemcpyAsync(to.data, from.data, from.bytes(), cudaMemcpyDefault, stream), "copy");
+    if (!from.device.isCuda() || !to.device.isCuda()) {
+        check(cudaStreamSynchronize(stream), "copy");
+    }
+}
+
+void fillZero(ExecContext& context, TensorView view) {
+    check(cudaMemsetAsync(view.data, 0, view.bytes(), context.cuda()->stream), "cudaMemsetAsync");
+}
+
+double timeLaunches(ExecContext& context, int launches, const std::function<void(int)>& body) {
+    const cudaStream_t stream = context.cuda()->stream;
+    const int half = std::max(launches / 2, 1);
+    const int full = std::max(launches, half + 1);
+    Graph shorter(stream, half, body);
+    Graph longer(stream, full, body);
+    millisecondsOf(shorter, stream); // warm-up: clocks, caches, first use of the graph
+    millisecondsOf(longer, stream);
+    std::array<double, 5> slopes{};
+    for (double& slope : slopes) {
+        const double shortMs = millisecondsOf(shorter, stream);
+        const double longMs = millisecondsOf(longer, stream);
+        slope = (longMs - shortMs) * 1e3 / (full - half);
+    }
+    std::ranges::sort(slopes);
+    return slopes[slopes.size() / 2];
+}
+
+std::size_t cacheBytes(int index) {
+    int bytes = 0;
+    check(cudaDeviceGetAttribute(&bytes, cudaDevAttrL2CacheSize, index), "cudaDeviceGetAttribute");
+    return static_cast<std::size_t>(bytes);
+}
+
+} // namespace lathe::cuda

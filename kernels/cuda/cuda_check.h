@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/core/error.h"
+#include "kernels/cuda/cuda_state.h"
+
+#include <cuda_runtime_api.h>
+
+#include <string>
+
+namespace lathe::cuda {
+
+/// Throws DeviceError with the driver's words; around every call of the runtime.
+inline void check(
+    cudaError_t status, const char* what,
+    std::source_location where = std::source_location::current()) {
+    if (status != cudaSuccess) {
+        throw DeviceError(
+            std::string(what) + " failed: " + cudaGetErrorString(status) + " (" +
+                cudaGetErrorName(status) + "); --device cpu runs the same without the GPU",
+            where);
+    }
+}
+
+/// After every launch; with LATHE_CUDA_SYNC=1 also waits, so that a fault names its op.
+inline void checkLaunch(
+    ExecContext& context, const char* op,
+    std::source_location where = std::source_location::current()) {
+    check(cudaGetLastError(), op, where);
+    if (context.cuda()->syncEveryOp) {
+        check(cudaStreamSynchronize(context.cuda()->stream), op, where);
+    }
+}
+
+} // namespace lathe::cuda

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/core/exec_context.h"
+
+#include <cuda_runtime_api.h>
+
+namespace lathe {
+
+/// The CUDA side of an ExecContext: one stream, and cuBLAS when it was needed and found.
+struct ExecContext::CudaState {
+    int device = 0;
+    cudaStream_t stream = nullptr;
+    void* blas = nullptr; ///< cublasHandle_t, made at first use
+    bool blasTried = false;
+    int multiprocessors = 0;
+    bool syncEveryOp = false; ///< LATHE_CUDA_SYNC=1
+};
+
+} // namespace lathe
