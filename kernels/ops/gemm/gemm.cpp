@@ -5,6 +5,7 @@
 #include "kernels/core/dispatch.h"
 #include "kernels/core/half.h"
 #include "kernels/core/weight_kind.h"
+#include "kernels/ops/gemm/gemm_onednn.h"
 #include "kernels/ops/gemm/gemm_simd.h"
 
 #include <algorithm>
@@ -94,6 +95,9 @@ std::span<const Kernel<Gemm>> kernelsOf<Gemm>() {
 #endif
         {Target::Avx512, "avx512 gemv", gemvSimd<avx512::gemv>, hasFewRows},
         {Target::Avx2, "avx2 gemv", gemvSimd<avx2::gemv>, hasFewRows},
+#ifdef LATHE_HAVE_ONEDNN
+        {Target::Avx2, "onednn", gemmOneDnn, suitsOneDnn},
+#endif
         {Target::Avx512, "avx512 tiled", tiledSimd<avx512::gemmPanels, avx512::gemmPanelWidth>},
         {Target::Avx2, "avx2 tiled", tiledSimd<avx2::gemmPanels, avx2::gemmPanelWidth>},
         {Target::Scalar, "scalar", gemmScalar},
