@@ -203,7 +203,9 @@ std::string RemoteEngine::Impl::serveOneChild(const std::stop_token& stop) {
     pid = 0;
     std::string why =
         "the engine (process " + std::to_string(child->pid()) + ") " + child->ending();
-    return fault.empty() ? why : why + " after a fault: " + fault;
+    why += fault.empty() ? "" : " after a fault: " + fault;
+    const std::string words = lastWords.tail();
+    return words.empty() ? why : why + "; its last words: " + words;
 }
 
 int RemoteEngine::Impl::pollTimeoutMs(bool stopping) const {
@@ -409,13 +411,8 @@ void RemoteEngine::Impl::reportCrash(const std::string& why) {
         const std::lock_guard lock(mutex);
         lost.swap(active);
     }
-    const std::string words = lastWords.tail();
     for (const auto& [id, run] : lost) {
-        RunChanged change{RunState::Crashed, why};
-        if (!words.empty()) {
-            change.message += "; its last words: " + words;
-        }
-        sink.post(Event{id, -1, run.lastSeq + 1, run.at, std::move(change)});
+        sink.post(Event{id, -1, run.lastSeq + 1, run.at, RunChanged{RunState::Crashed, why}});
     }
 }
 

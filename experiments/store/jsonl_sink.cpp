@@ -17,7 +17,7 @@ void JsonlSink::post(Event event) noexcept {
             error(cell->message, where);
         }
     } else if (const auto* run = std::get_if<RunChanged>(&event.payload)) {
-        if (isFinal(run->state) && run->state != RunState::Done) {
+        if (isFinal(run->state) && run->state != RunState::Done && run->message != m_lastError) {
             const std::string name(nameOf(run->state));
             error(
                 run->message.empty() ? "the run was " + name : run->message,
@@ -27,6 +27,7 @@ void JsonlSink::post(Event event) noexcept {
 }
 
 void JsonlSink::error(const std::string& message, const Json& where) noexcept {
+    m_lastError = message;
     Json line = where;
     line["error"] = message;
     write(line);

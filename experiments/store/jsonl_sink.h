@@ -25,6 +25,7 @@ private:
 
     int m_fd;
     std::string m_study;
+    std::string m_lastError; ///< a failed cell and its run say the same
     std::atomic<bool> m_broken{false};
 };
 

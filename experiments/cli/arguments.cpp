@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/cli/arguments.h"
+
+#include "engine/core/error.h"
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <map>
+
+namespace lathe {
+
+namespace {
+
+/// Values of one flag as typed; commas separate those of a sweep axis.
+std::vector<std::string> splitList(const std::string& text) {
+    std::vector<std::string> parts;
+    std::size_t from = 0;
+    for (std::size_t comma = text.find(','); comma != std::string::npos;
+         comma = text.find(',', from)) {
+        parts.push_back(text.substr(from, comma - from));
+        from = comma + 1;
+    }
+    parts.push_back(text.substr(from));
+    return parts;
+}
+
+/// Files are stored by their full path: a run is repeated from another folder, or by the window.
+Json withFullPath(const ParamSpec& param, Json value) {
+    if (!value.is_string() || value.get_ref<const std::string&>().empty()) {
+        return value;
+    }
+    const std::filesystem::path path(value.get<std::string>());
+    const bool file = param.kind == ParamKind::File || param.kind == ParamKind::Folder;
+    const bool modelPath =
+        param.kind == ParamKind::Model && (path.has_parent_path() || path.extension() == ".gguf");
+    if (!file && !modelPath) {
+        return value;
+    }
+    // "folder/" names the same model as "folder", and the Spec says so.
+    std::filesystem::path full = std::filesystem::absolute(path).lexically_normal();
+    if (!full.has_filename()) {
+        full = full.parent_path();
+    }
+    return full.string();
+}
+
+void setParam(Spec& spec, const ParamSpec& param, const std::string& text) {
+    const std::vector<std::string> texts =
+        param.sweep ? splitList(text) : std::vector<std::string>{text};
+    Json values = Json::array();
+    for (const std::string& one : texts) {
+        values.push_back(withFullPath(param, parseValue(param, one)));
+    }
+    if (values.size() > 1) {
+        spec.sweep[param.name] = std::move(values);
+    } else {
+        spec.params[param.name] = values.front();
+    }
+}
+
+/// The flags that every study has.
+struct GeneralFlags {
+    CLI::Option* device;
+    CLI::Option* target;
+    CLI::Option* threads;
+    CLI::Option* seed;
+    CLI::Option* repeat;
+
+    bool given() const {
+        return device->count() + target->count() + threads->count() + seed->count() +
+                   repeat->count() >
+               0;
+    }
+};
+
+GeneralFlags addGeneralFlags(CLI::App& app, StudyCommand& command) {
+    app.add_option("--store", command.store);
+    app.add_option("--json", command.json);
+    app.add_option("--title", command.title);
+    app.add_option("--resume", command.resume);
+    app.add_flag("--quiet", command.quiet);
+    return {
+        app.add_option("--device", command.spec.device),
+        app.add_option("--target", command.spec.target),
+        app.add_option("--threads", command.spec.threads),
+        app.add_option("--seed", command.spec.seed),
+        app.add_option("--repeat", command.spec.repeat)};
+}
+
+} // namespace
+
+std::optional<StudyCommand>
+parseStudyCommand(const StudyInfo& info, const std::vector<std::string>& arguments) {
+    StudyCommand command;
+    command.spec.study = info.id;
+    CLI::App app(info.summary, info.id);
+    const GeneralFlags general = addGeneralFlags(app, command);
+    std::map<std::string, std::string> texts;
+    std::map<std::string, CLI::Option*> options;
+    for (const ParamSpec& param : info.params) {
+        const std::string flag = "--" + param.flagName();
+        options[param.name] = param.kind == ParamKind::Flag
+                                  ? app.add_flag(flag, texts[param.name])
+                                  : app.add_option(flag, texts[param.name]);
+    }
+    try {
+        std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+        app.parse(std::move(reversed));
+    } catch (const CLI::CallForHelp&) {
+        return std::nullopt;
+    } catch (const CLI::ParseError& e) {
+        throw InputError(info.id + ": " + e.what() + " (see lathe-run " + info.id + " --help)");
+    }
+    command.specGiven = general.given();
+    for (const ParamSpec& param : info.params) {
+        if (options[param.name]->count() > 0) {
+            command.specGiven = true;
+            setParam(command.spec, param, texts[param.name]);
+        }
+    }
+    return command;
+}
+
+std::string jsonTarget(const std::vector<std::string>& arguments) {
+    const std::string flag = "--json";
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        if (arguments[i] == flag && i + 1 < arguments.size()) {
+            return arguments[i + 1];
+        }
+        if (arguments[i].starts_with(flag + "=")) {
+            return arguments[i].substr(flag.size() + 1);
+        }
+    }
+    return {};
+}
+
+} // namespace lathe

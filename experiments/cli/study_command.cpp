@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/cli/cancel_signals.h"
+#include "experiments/cli/commands.h"
+#include "experiments/cli/terminal.h"
+#include "experiments/runner.h"
+#include "experiments/store/jsonl_sink.h"
+#include "experiments/store/run_queue.h"
+#include "experiments/store/run_reader.h"
+
+#include <charconv>
+#include <cstdio>
+
+namespace lathe {
+
+namespace {
+
+/// Stops a run whose output nobody reads any more (`lathe-run ... --json - | head`).
+class StopWhenUnread : public EventSink {
+public:
+    explicit StopWhenUnread(const JsonlSink& output) : m_output(output) {}
+    void watch(RunQueue& queue) { m_queue = &queue; }
+    void post(Event event) noexcept override {
+        RunQueue* queue = m_queue;
+        if (queue != nullptr && m_output.broken() && !m_stopped) {
+            m_stopped = true;
+            queue->cancel(event.runId);
+        }
+    }
+
+private:
+    const JsonlSink& m_output;
+    std::atomic<RunQueue*> m_queue{nullptr};
+    bool m_stopped = false;
+};
+
+std::filesystem::path storeOf(const StudyCommand& command) {
+    return command.store.empty() ? defaultStorePath() : std::filesystem::path(command.store);
+}
+
+void requireValid(const Spec& spec, const StudyInfo& info) {
+    std::string all;
+    for (const Diagnostic& diagnostic : validate(spec, info)) {
+        const ParamSpec* param = info.find(diagnostic.param);
+        all += (all.empty() ? "" : "; ") +
+               ("--" + (param != nullptr ? param->flagName() : diagnostic.param)) + " " +
+               diagnostic.message;
+    }
+    if (!all.empty()) {
+        throw InputError(info.id + ": " + all);
+    }
+}
+
+std::int64_t runNumber(const std::string& text) {
+    std::int64_t id = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, id);
+    if (error != std::errc{} || stop != end || id <= 0) {
+        throw InputError("--resume must be `last` or the number of a run, not '" + text + "'");
+    }
+    return id;
+}
+
+Spec specOfRun(RunReader& reader, std::int64_t id, const std::string& study) {
+    const std::optional<RunRow> run = reader.run(id);
+    if (!run) {
+        throw InputError("--resume: the store has no run " + std::to_string(id));
+    }
+    if (run->study != study) {
+        throw InputError(
+            "--resume: run " + std::to_string(id) + " is of " + run->study + ", not of " + study);
+    }
+    return run->spec;
+}
+
+/// Adds the keys of the cells that an earlier run of the equal Spec finished.
+void addFinished(Spec& spec, RunReader& reader, std::int64_t earlier) {
+    spec.done.clear();
+    for (const CellRow& cell : reader.finishedCells(earlier)) {
+        spec.done.push_back(cell.key);
+    }
+}
+
+Spec completeSpec(const StudyCommand& command, const StudyInfo& info) {
+    if (command.resume.empty()) {
+        requireValid(command.spec, info);
+        return withDefaults(command.spec, info);
+    }
+    RunReader reader(storeOf(command));
+    if (!command.specGiven && command.resume != "last") {
+        const std::int64_t id = runNumber(command.resume);
+        Spec spec = specOfRun(reader, id, info.id);
+        addFinished(spec, reader, id);
+        return spec;
+    }
+    requireValid(command.spec, info);
+    Spec spec = withDefaults(command.spec, info);
+    const std::optional<std::int64_t> latest = reader.latestEqual(spec);
+    if (!latest) {
+        throw InputError("--resume: the store has no earlier run of this very command");
+    }
+    if (command.resume != "last") {
+        const std::int64_t id = runNumber(command.resume);
+        Spec asked = specOfRun(reader, id, info.id);
+        if (reader.latestEqual(asked) != latest) {
+            throw InputError(
+                "--resume: run " + std::to_string(id) +
+                " had other parameters: " + commandLine(asked, info));
+        }
+    }
+    addFinished(spec, reader, *latest);
+    return spec;
+}
+
+} // namespace
+
+int runStudy(const StudyCommand& command, const StudyInfo& info, const JsonOutput& json) {
+    CancelSignals signals;
+    const Spec spec = completeSpec(command, info);
+    Terminal terminal(info, command.quiet);
+    JsonlSink lines(json.fd(), info.id);
+    StopWhenUnread unread(lines);
+    std::vector<EventSink*> sinks{&terminal};
+    if (json) {
+        sinks.insert(sinks.end(), {&lines, &unread});
+    }
+    RunWriter writer(storeOf(command), sinks);
+    RunQueue queue(writer);
+    unread.watch(queue);
+    Runner runner(queue);
+    queue.setService(runner);
+    queue.submit(spec, command.title);
+    signals.listen([&queue] { queue.cancelAll(); });
+    queue.waitIdle();
+    runner.waitIdle();
+    writer.flush();
+    const std::string results = terminal.results();
+    if (!command.quiet && !json.ownsStandardOutput()) {
+        std::fputs(results.c_str(), stdout);
+    }
+    if (const std::string problem = writer.problem(); !problem.empty()) {
+        throw InternalError("the run could not be stored whole: " + problem);
+    }
+    return runner.exitStatus();
+}
+
+} // namespace lathe

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/cli/terminal.h"
+
+#include "experiments/cli/text_table.h"
+
+#include <cmath>
+#include <cstdio>
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace lathe {
+
+namespace {
+
+constexpr std::chrono::milliseconds kProgressPeriod{100};
+constexpr std::size_t kPhaseWidth = 60;
+
+bool isBound(const std::string& name) { return name.ends_with("_low") || name.ends_with("_high"); }
+
+/// A list of objects ("outputs" of model.check) as a table of its own.
+std::string nestedTable(const Json& list) {
+    std::vector<std::string> columns;
+    for (const auto& [key, value] : list.front().items()) {
+        columns.push_back(key);
+    }
+    TextTable table(columns);
+    for (const Json& entry : list) {
+        std::vector<std::string> row;
+        for (const std::string& column : columns) {
+            row.push_back(readable(entry.value(column, Json())));
+        }
+        table.add(std::move(row));
+    }
+    return table.text();
+}
+
+bool isTable(const Json& value) {
+    return value.is_array() && !value.empty() && value.front().is_object();
+}
+
+} // namespace
+
+Terminal::Terminal(StudyInfo info, bool quiet)
+    : m_info(std::move(info)), m_quiet(quiet), m_terminal(isatty(STDERR_FILENO) == 1) {}
+
+void Terminal::post(Event event) noexcept {
+    const std::lock_guard lock(m_mutex);
+    if (const auto* progress = std::get_if<Progress>(&event.payload)) {
+        showProgress(*progress);
+    } else if (auto* cell = std::get_if<CellChanged>(&event.payload)) {
+        if (cell->state == CellState::Failed) {
+            say(cell->message);
+        } else if (cell->state == CellState::Done) {
+            m_cells[event.cell] = std::move(*cell);
+        }
+    } else if (const auto* line = std::get_if<LogLine>(&event.payload)) {
+        if (line->level == LogLevel::Warning && !m_quiet) {
+            say("warning: " + line->text);
+        }
+    } else if (const auto* run = std::get_if<RunChanged>(&event.payload)) {
+        if (isFinal(run->state) && run->state != RunState::Done) {
+            say(run->message.empty() ? std::string(nameOf(run->state)) : run->message);
+        }
+    }
+}
+
+void Terminal::showProgress(const Progress& progress) {
+    const auto now = std::chrono::steady_clock::now();
+    if (m_quiet || !m_terminal || now - m_lastProgress < kProgressPeriod) {
+        return;
+    }
+    m_lastProgress = now;
+    const std::string share = std::isfinite(progress.fraction)
+                                  ? fmt::format("{:3.0f} %", 100.0 * progress.fraction)
+                                  : std::string("  ...");
+    const std::string line = "\r\033[K" + share + "  " + shortened(progress.phase, kPhaseWidth);
+    std::fputs(line.c_str(), stderr);
+    std::fflush(stderr);
+    m_lineShown = true;
+}
+
+void Terminal::clearLine() {
+    if (m_lineShown) {
+        std::fputs("\r\033[K", stderr);
+        m_lineShown = false;
+    }
+}
+
+void Terminal::say(const std::string& text) {
+    if (m_said.insert(text).second) { // a failed cell and its run say the same
+        clearLine();
+        std::fprintf(stderr, "lathe-run: %s\n", text.c_str());
+    }
+}
+
+std::string Terminal::results() {
+    const std::lock_guard lock(m_mutex);
+    clearLine();
+    if (m_cells.empty()) {
+        return {};
+    }
+    return m_cells.size() == 1 ? oneCell(m_cells.begin()->second) : table();
+}
+
+std::string Terminal::oneCell(const CellChanged& cell) const {
+    TextTable lines({"Metric", "Value", "Unit"});
+    std::string rest;
+    for (const MetricInfo& metric : m_info.metrics) {
+        const auto value = cell.metrics.find(metric.name);
+        if (value == cell.metrics.end()) {
+            continue;
+        }
+        const std::string shown = readable(*value);
+        if (isTable(*value)) {
+            rest += "\n" + metric.title + ":\n" + nestedTable(*value);
+        } else if (value->is_string() && shown.find_first_of(" \n") != std::string::npos) {
+            rest += "\n" + metric.title + ":\n" + shown + "\n";
+        } else {
+            lines.add({metric.title, shown, metric.unit});
+        }
+    }
+    return lines.text() + rest;
+}
+
+std::string Terminal::table() const {
+    const Json& first = m_cells.begin()->second.params;
+    std::vector<std::string> params;
+    for (const ParamSpec& param : m_info.params) {
+        for (const auto& [index, cell] : m_cells) {
+            if (cell.params.value(param.name, Json()) != first.value(param.name, Json())) {
+                params.push_back(param.name);
+                break;
+            }
+        }
+    }
+    std::vector<std::string> metrics;
+    for (const MetricInfo& metric : m_info.metrics) {
+        for (const auto& [index, cell] : m_cells) {
+            const auto value = cell.metrics.find(metric.name);
+            if (value != cell.metrics.end() && value->is_number() && !isBound(metric.name)) {
+                metrics.push_back(metric.name);
+                break;
+            }
+        }
+    }
+    std::vector<std::string> columns = params;
+    columns.insert(columns.end(), metrics.begin(), metrics.end());
+    TextTable table(columns);
+    for (const auto& [index, cell] : m_cells) {
+        std::vector<std::string> row;
+        for (const std::string& name : params) {
+            row.push_back(readable(cell.params.value(name, Json())));
+        }
+        for (const std::string& name : metrics) {
+            row.push_back(readable(cell.metrics.value(name, Json())));
+        }
+        table.add(std::move(row));
+    }
+    return table.text();
+}
+
+} // namespace lathe

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/remote/server.h"
+
+#include "experiments/cli/standard_output.h"
+#include "experiments/model_cache.h"
+#include "experiments/remote/frame_writer.h"
+#include "experiments/runner.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <deque>
+#include <mutex>
+#include <sys/resource.h>
+#include <thread>
+#include <unistd.h>
+
+namespace lathe {
+
+namespace {
+
+constexpr std::size_t kReadSize = std::size_t{64} << 10;
+constexpr std::size_t kMaxQuestions = 64;
+constexpr unsigned kFarewellSeconds = 1;
+constexpr int kDamagedInput = 3;
+
+/// Answers what a model file or folder is. On a thread of its own: reading a header from a slow
+/// disk must not hold up a cancel.
+class Describer {
+public:
+    explicit Describer(FrameWriter& out) : m_out(out) {
+        m_thread = std::jthread([this](const std::stop_token& stop) { work(stop); });
+    }
+
+    void ask(std::string path) {
+        {
+            const std::lock_guard lock(m_mutex);
+            if (m_questions.size() == kMaxQuestions) {
+                m_questions.pop_front(); // the oldest question is the least interesting one
+            }
+            m_questions.push_back(std::move(path));
+        }
+        m_changed.notify_all();
+    }
+
+private:
+    void work(const std::stop_token& stop) {
+        for (;;) {
+            std::string path;
+            {
+                std::unique_lock lock(m_mutex);
+                if (!m_changed.wait(lock, stop, [this] { return !m_questions.empty(); })) {
+                    return;
+                }
+                path = std::move(m_questions.front());
+                m_questions.pop_front();
+            }
+            ModelInfo info;
+            try {
+                info = describeModel(resolveModel(path));
+            } catch (const std::exception& e) {
+                info.path = path;
+                info.problem = e.what();
+            }
+            info.name = path; // under the name that was asked for, so that the asker knows it
+            m_out.send(encodeFrame(FrameKind::Described, toJson(info)));
+        }
+    }
+
+    FrameWriter& m_out;
+    std::mutex m_mutex;
+    std::condition_variable_any m_changed;
+    std::deque<std::string> m_questions;
+    std::jthread m_thread;
+};
+
+class Server {
+public:
+    explicit Server(int out) : m_out(out), m_runner(m_out), m_describer(m_out) {
+        m_out.send(encodeFrame(FrameKind::Hello, hello()));
+    }
+
+    /// Reads until the end of input.
+    int listen();
+
+private:
+    static Json hello() {
+        EngineInfo info = describeEngine();
+        info.protocol = kProtocol;
+        return toJson(info);
+    }
+    void obey(const Frame& frame);
+    void submit(const Json& request);
+
+    FrameWriter m_out;
+    Runner m_runner;
+    Describer m_describer;
+};
+
+int Server::listen() {
+    FrameParser parser(false);
+    std::array<std::byte, kReadSize> buffer;
+    try {
+        for (;;) {
+            const ssize_t count = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+            if (count < 0 && errno == EINTR) {
+                continue;
+            }
+            if (count <= 0) {
+                return 0;
+            }
+            parser.feed(std::span(buffer.data(), static_cast<std::size_t>(count)));
+            while (auto frame = parser.next()) {
+                obey(*frame);
+            }
+        }
+    } catch (const Error& e) {
+        std::fprintf(stderr, "lathe-run serve: the window's messages are damaged: %s\n", e.what());
+        return kDamagedInput;
+    }
+}
+
+void Server::obey(const Frame& frame) {
+    const auto json = [&frame] {
+        std::string text(frame.payload.size(), '\0');
+        std::transform(frame.payload.begin(), frame.payload.end(), text.begin(), [](std::byte b) {
+            return static_cast<char>(b);
+        });
+        return parseJson(text, "message of the window");
+    };
+    try {
+        switch (static_cast<FrameKind>(frame.kind)) {
+        case FrameKind::Submit:
+            submit(json());
+            break;
+        case FrameKind::Cancel:
+            m_runner.cancel(json().at("run").get<std::int64_t>());
+            break;
+        case FrameKind::Describe:
+            m_describer.ask(json().at("path").get<std::string>());
+            break;
+        case FrameKind::Ping:
+            m_out.send(encodeFrame(FrameKind::Pong, std::span(frame.payload)));
+            break;
+        default:
+            break; // of a newer window
+        }
+    } catch (const Json::exception& e) {
+        throw FormatError(std::string("message of the window: ") + e.what());
+    }
+}
+
+void Server::submit(const Json& request) {
+    const auto id = request.at("run").get<std::int64_t>();
+    try {
+        m_runner.start(id, specFromJson(request.at("spec")));
+    } catch (const Error& e) {
+        m_out.post(Event{id, -1, 1, {}, RunChanged{RunState::Failed, e.what()}});
+    }
+}
+
+} // namespace
+
+int serve(int nice) {
+    if (nice != 0 && setpriority(PRIO_PROCESS, 0, nice) != 0) {
+        std::perror("lathe-run serve: cannot lower the priority");
+    }
+    const int out = takeStandardOutput();
+    Server server(out);
+    const int status = server.listen();
+    // The window is gone: whatever does not stop in time is ended by the alarm's default action.
+    ::alarm(kFarewellSeconds);
+    return status;
+}
+
+} // namespace lathe
