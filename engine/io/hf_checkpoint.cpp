@@ -91,8 +91,8 @@ void HfCheckpoint::addShards(const std::filesystem::path& index) {
         const auto& fileName = shard.get_ref<const std::string&>();
         if (!isPlainFileName(fileName)) {
             throw FormatError(
-                indexName + ": '" + fileName + "' for tensor '" + tensorName +
-                "' is not a plain file name; a shard must lie beside the index");
+                indexName + ": the file of tensor '" + tensorName +
+                "' must be a plain file name beside the index, not '" + fileName + "'");
         }
         auto place = places.find(fileName);
         if (place == places.end()) {

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/core/error.h"
+#include "engine/io/gguf_checkpoint.h"
+#include "engine/io/mapped_file.h"
+#include "kernels/core/half.h"
+#include "tests/engine/io/gguf_builder.h"
+#include "tests/support/lathe_test.h"
+
+#include <array>
+#include <cmath>
+
+namespace lathe {
+
+using test::GgufBuilder;
+
+namespace {
+
+/// Elements as floats, whatever float type the tensor has.
+std::vector<float> floatsOf(const Tensor& tensor) {
+    std::vector<float> values;
+    if (tensor.dtype() == DType::F32) {
+        const auto elements = tensor.view().as<float>();
+        values.assign(elements.begin(), elements.end());
+    } else {
+        for (const Half element : tensor.view().as<Half>()) {
+            values.push_back(toFloat(element));
+        }
+    }
+    return values;
+}
+
+/// FNV-1a over the little-endian bytes, -0.0 taken as 0.0, as the fixtures' list was made.
+std::string fnv1a(const std::vector<float>& values) {
+    std::uint64_t hash = 0xCBF29CE484222325ULL;
+    for (const float value : values) {
+        const auto bits = std::bit_cast<std::uint32_t>(value == 0.0F ? 0.0F : value);
+        for (unsigned shift = 0; shift < 32; shift += 8) {
+            hash = (hash ^ ((bits >> shift) & 0xFFU)) * 0x100000001B3ULL;
+        }
+    }
+    std::array<char, 17> text{};
+    std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(hash));
+    return text.data();
+}
+
+std::unique_ptr<GgufCheckpoint> checkpointOf(const GgufBuilder& builder) {
+    return std::make_unique<GgufCheckpoint>(
+        "m.gguf", GgufFile::parse(test::storageOf(builder.bytes()), "m.gguf"));
+}
+
+} // namespace
+
+class GgufCheckpointTest : public QObject {
+    Q_OBJECT
+private slots:
+    void fixturesDequantizeToTheBit_data() {
+        QTest::addColumn<QString>("name");
+        for (const char* name : {"lm-little-f16", "lm-little-q8_0", "qwen2-f16"}) {
+            QTest::newRow(name) << name;
+        }
+    }
+    void fixturesDequantizeToTheBit() {
+        QFETCH(QString, name);
+        const auto folder = test::fixture("gguf");
+        const Json all =
+            parseJson(readTextFile(folder / "dequantized.json", 10'000'000), "dequantized.json");
+        const Json& expected = all.at(name.toStdString());
+        const GgufFile file = GgufFile::open(folder / (name.toStdString() + ".gguf"));
+        QCOMPARE(file.entries().size(), expected.size());
+        for (const auto& [tensorName, entry] : file.entries()) {
+            const Json& want = expected.at(tensorName);
+            QCOMPARE(std::string(entry.type->name), want.at("type").get<std::string>());
+            const auto extents = entry.shape.extents();
+            QCOMPARE(
+                std::vector<std::int64_t>(extents.begin(), extents.end()),
+                want.at("shape").get<std::vector<std::int64_t>>());
+            QCOMPARE(
+                fnv1a(floatsOf(file.tensor(tensorName))), want.at("fnv1a64").get<std::string>());
+        }
+    }
+
+    void configEqualsTheSource() {
+        compareConfig("lm-little-f16", test::bundledModel("lm-little"));
+        compareConfig("lm-little-q8_0", test::bundledModel("lm-little"));
+        compareConfig("qwen2-f16", test::fixture("qwen2"));
+    }
+
+    /// The F16 file holds the weights of the folder it was made from, rows put back in order.
+    void f16WeightsEqualTheSource() {
+        const auto gguf = openFixture("lm-little-f16");
+        const auto folder = Checkpoint::open(test::bundledModel("lm-little"));
+        QCOMPARE(gguf->entries().size(), folder->entries().size());
+        for (const auto& [name, entry] : folder->entries()) {
+            QVERIFY2(gguf->contains(name), name.c_str());
+            const std::vector<float> a = floatsOf(gguf->tensor(name));
+            const std::vector<float> b = floatsOf(folder->tensor(name));
+            QVERIFY2(a == b, name.c_str());
+        }
+    }
+    void q8WeightsAreNearTheSource() {
+        const auto gguf = openFixture("lm-little-q8_0");
+        const auto folder = Checkpoint::open(test::bundledModel("lm-little"));
+        for (const auto& [name, entry] : gguf->entries()) {
+            const std::vector<float> a = floatsOf(gguf->tensor(name));
+            const std::vector<float> b = floatsOf(folder->tensor(name));
+            double difference = 0;
+            double size = 0;
+            for (std::size_t i = 0; i < a.size(); ++i) {
+                const double gap = static_cast<double>(a[i]) - static_cast<double>(b[i]);
+                difference += gap * gap;
+                size += static_cast<double>(b[i]) * static_cast<double>(b[i]);
+            }
+            // The fixture's README measures 0.0055; rows in another order would give over 1.
+            QVERIFY2(std::sqrt(difference / size) < 0.01, name.c_str());
+        }
+    }
+    void vocabularyEqualsTheSource() {
+        const auto gguf = openFixture("lm-little-f16")->tokenizer();
+        const auto folder = Checkpoint::open(test::bundledModel("lm-little"))->tokenizer();
+        QCOMPARE(gguf->fingerprint(), folder->fingerprint());
+        const std::string text = "The ship was old; 3 captains knew it.\nÄ \xF0\x9F\x9A\xA2";
+        QCOMPARE(gguf->encode(text), folder->encode(text));
+        QCOMPARE(gguf->decode(gguf->encode(text)), text);
+        QCOMPARE(*gguf->bos(), 1);
+        QCOMPARE(*gguf->eos(), 2);
+    }
+
+    void rowsOfQueryAndKeyArePutBack() {
+        GgufBuilder builder = GgufBuilder::llama();
+        builder.u32("llama.attention.head_count_kv", 1);
+        builder.floatsTensor("blk.0.attn_q.weight", {1, 8}, {0, 1, 2, 3, 4, 5, 6, 7});
+        builder.floatsTensor("blk.0.attn_k.weight", {1, 4}, {0, 1, 2, 3});
+        builder.floatsTensor("blk.0.attn_v.weight", {1, 4}, {0, 1, 2, 3});
+        builder.floatsTensor("blk.0.attn_q.bias", {8}, {0, 1, 2, 3, 4, 5, 6, 7});
+        const auto checkpoint = checkpointOf(builder);
+        const std::string attention = "model.layers.0.self_attn.";
+        const std::vector<float> q{0, 2, 1, 3, 4, 6, 5, 7};
+        QCOMPARE(floatsOf(checkpoint->tensor(attention + "q_proj.weight")), q);
+        QCOMPARE(floatsOf(checkpoint->tensor(attention + "q_proj.bias")), q);
+        const std::vector<float> k{0, 2, 1, 3};
+        QCOMPARE(floatsOf(checkpoint->tensor(attention + "k_proj.weight")), k);
+        const std::vector<float> v{0, 1, 2, 3};
+        QCOMPARE(floatsOf(checkpoint->tensor(attention + "v_proj.weight")), v);
+    }
+    void rowsThatAreNoHeadsAreRefused() {
+        GgufBuilder builder = GgufBuilder::llama();
+        builder.floatsTensor("blk.0.attn_q.weight", {1, 6}, {0, 1, 2, 3, 4, 5});
+        LATHE_VERIFY_THROWS(checkpointOf(builder), FormatError, "no pairs of 2 heads");
+    }
+    void namesAreTranslated() {
+        GgufBuilder builder = GgufBuilder::llama();
+        for (const char* name :
+             {"token_embd.weight", "output_norm.weight", "output.weight", "blk.11.ffn_down.weight",
+              "blk.0.attn_norm.weight", "odd.weight", "blk.0.odd.weight", "plain"}) {
+            builder.floatsTensor(name, {2}, {1, 2});
+        }
+        builder.floatsTensor("rope_freqs.weight", {2}, {1, 1});
+        std::vector<std::string> names;
+        const auto checkpoint = checkpointOf(builder);
+        for (const auto& [name, entry] : checkpoint->entries()) {
+            names.push_back(name);
+        }
+        const std::vector<std::string> expected{
+            "blk.0.odd.weight",
+            "lm_head.weight",
+            "model.embed_tokens.weight",
+            "model.layers.0.input_layernorm.weight",
+            "model.layers.11.mlp.down_proj.weight",
+            "model.norm.weight",
+            "odd.weight",
+            "plain"};
+        QCOMPARE(names, expected);
+    }
+    void twoNamesForOneTensorAreRefused() {
+        GgufBuilder builder = GgufBuilder::llama();
+        builder.floatsTensor("output.weight", {2}, {1, 2});
+        builder.floatsTensor("lm_head.weight", {2}, {1, 2});
+        LATHE_VERIFY_THROWS(checkpointOf(builder), FormatError, "stand for 'lm_head.weight'");
+    }
+
+private:
+    static std::unique_ptr<Checkpoint> openFixture(const std::string& name) {
+        return Checkpoint::open(test::fixture("gguf") / (name + ".gguf"));
+    }
+    static void compareConfig(const std::string& name, const std::filesystem::path& source) {
+        const auto gguf = openFixture(name);
+        QCOMPARE(gguf->container(), std::string("gguf"));
+        const Json made = gguf->config();
+        const Json given = Checkpoint::open(source)->config();
+        for (const char* key :
+             {"model_type", "hidden_size", "intermediate_size", "num_hidden_layers",
+              "num_attention_heads", "num_key_value_heads", "max_position_embeddings", "vocab_size",
+              "tie_word_embeddings", "hidden_act"}) {
+            QVERIFY2(made.at(key) == given.at(key), (name + ": " + key).c_str());
+        }
+        QCOMPARE(
+            static_cast<float>(numberOrNan(made, "rms_norm_eps")),
+            static_cast<float>(numberOrNan(given, "rms_norm_eps")));
+    }
+};
+
+LATHE_TEST(GgufCheckpointTest);
+
+} // namespace lathe
+
+#include "gguf_checkpoint_test.moc"
