@@ -125,22 +125,25 @@ private:
             name, tensor.device().isCuda() ? tensor.to(Device{}, m_context) : tensor.share());
     }
     void add(const std::string& name, const Linear& linear) {
-        if (const auto* dense = std::get_if<DenseWeight>(&linear.weight)) {
-            add(name + ".weight", dense->w);
-        } else if (const auto* lut = std::get_if<LutWeight>(&linear.weight)) {
-            add(name + ".packed", lut->packed);
-            add(name + ".table", lut->table);
-        } else if (const auto* group = std::get_if<GroupWeight>(&linear.weight)) {
-            add(name + ".packed", group->packed);
-            add(name + ".scale", group->scale);
-            add(name + ".zero", group->zero);
-        }
+        std::visit([&](const auto& weight) { addParts(name, weight); }, linear.weight);
         if (!std::holds_alternative<DenseWeight>(linear.weight)) {
             m_modules[name] = formatRecord(linear.weight);
         }
         if (linear.bias) {
             add(name + ".bias", *linear.bias);
         }
+    }
+    void addParts(const std::string& name, const DenseWeight& dense) {
+        add(name + ".weight", dense.w);
+    }
+    void addParts(const std::string& name, const GroupWeight& group) {
+        add(name + ".packed", group.packed);
+        add(name + ".scale", group.scale);
+        add(name + ".zero", group.zero);
+    }
+    void addParts(const std::string& name, const LutWeight& lut) {
+        add(name + ".packed", lut.packed);
+        add(name + ".table", lut.table);
     }
 
     ExecContext& m_context;
