@@ -37,6 +37,17 @@ const Tokenizer& LoadedModel::requireTokenizer() const {
     return *tokenizer;
 }
 
+void requireMemory(
+    const std::string& name, std::int64_t needed, std::int64_t positions, Device device) {
+    const std::int64_t free = deviceInfo(device).freeBytes;
+    if (needed > free) {
+        throw InputError(
+            name + " needs about " + gigabytes(needed) + " (weights and a cache of " +
+            std::to_string(positions) + " positions), but " + gigabytes(free) + " are free on " +
+            device.name() + "; choose a smaller model or close other programs");
+    }
+}
+
 std::shared_ptr<const LoadedModel>
 ModelCache::load(const std::string& nameOrPath, ExecContext& context, RunControl& run) {
     const auto start = std::chrono::steady_clock::now();
@@ -62,15 +73,10 @@ ModelCache::load(const std::string& nameOrPath, ExecContext& context, RunControl
         kept += slot.model->model->weightBytes();
         return kept > kKeptBytes;
     });
-    const std::int64_t free = deviceInfo(context.device()).freeBytes;
-    if (needed > free) {
-        m_slots.clear();
-        throw InputError(
-            nameOrPath + " needs about " + gigabytes(needed) + " (weights and a cache of " +
-            std::to_string(positionsOf(*loaded->checkpoint)) + " positions), but " +
-            gigabytes(free) + " are free on " + context.device().name() +
-            "; choose a smaller model or close other programs");
+    if (needed > deviceInfo(context.device()).freeBytes) {
+        m_slots.clear(); // what was kept for speed alone goes first
     }
+    requireMemory(nameOrPath, needed, positionsOf(*loaded->checkpoint), context.device());
     loaded->model = LlamaModel::load(*loaded->checkpoint, context);
     loaded->tokenizer = loaded->checkpoint->tokenizer();
     loaded->loadSeconds =

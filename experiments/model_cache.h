@@ -41,6 +41,10 @@ private:
     std::list<Slot> m_slots;
 };
 
+/// @throws InputError with both numbers when `needed` bytes are not free on the device.
+void requireMemory(
+    const std::string& name, std::int64_t needed, std::int64_t positions, Device device);
+
 /// $LATHE_RESOURCES, else <exe>/../share/lathe, else the source tree of a build tree.
 std::filesystem::path resourcesFolder();
 /// Path of a bundled name, or the path itself. @throws InputError listing the bundled names.

@@ -8,7 +8,7 @@ namespace lathe {
 /// y = x * w^T + bias for any weight format.
 struct Linear {
     Weight weight;
-    std::optional<Tensor> bias{};  ///< [out] F32
+    std::optional<Tensor> bias{}; ///< [out] F32
 
     /// @param x [rows, in] F32  @param y [rows, out] F32, overwritten.
     /// Up to 8 rows go through the packed kernels; more are dequantized tile by tile into scratch.

@@ -14,19 +14,19 @@
 namespace lathe {
 
 struct DenseWeight {
-    Tensor w;  ///< [out, in] F32 | F16 | BF16
+    Tensor w; ///< [out, in] F32 | F16 | BF16
 };
 struct GroupWeight {
-    Tensor packed;  ///< [out, words] I32, see lut_gemv.h
-    Tensor scale;   ///< [out, groups] F16
-    Tensor zero;    ///< [out, groups] U8
+    Tensor packed; ///< [out, words] I32, see lut_gemv.h
+    Tensor scale;  ///< [out, groups] F16
+    Tensor zero;   ///< [out, groups] U8
     int bits = 4;
-    std::int64_t groupSize = 0;  ///< 0: the whole row
+    std::int64_t groupSize = 0; ///< 0: the whole row
     std::int64_t in = 0;
 };
 struct LutWeight {
-    Tensor packed;  ///< [out, words] I32
-    Tensor table;   ///< [out, 2^bits] F16
+    Tensor packed; ///< [out, words] I32
+    Tensor table;  ///< [out, 2^bits] F16
     int bits = 4;
     std::int64_t in = 0;
 };

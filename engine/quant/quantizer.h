@@ -6,29 +6,31 @@
 #include "engine/core/run_control.h"
 #include "engine/nn/weight.h"
 
+#include <functional>
 #include <string>
-#include <vector>
 
 namespace lathe {
 
 /// What is known of a matrix beside its values. Sensitivities (Fisher diagonal) come with
 /// SqueezeLLM's weighting; empty means all weights count alike.
 struct LayerStatistics {
-    std::string name;         ///< module name, for messages
-    ConstView sensitivity{};  ///< [out, in] F32, or empty
+    std::string name;        ///< module name, for messages
+    ConstView sensitivity{}; ///< [out, in] F32, or empty
 };
 
 struct QuantizerInfo {
-    std::string id;       ///< "kmeans"
-    std::string title;    ///< "k-means (exact, per row)"
+    std::string id;    ///< "kmeans"
+    std::string title; ///< "k-means (exact, per row)"
     std::string paper{};
-    bool usesGroups = false;  ///< false: `group` is ignored and stored as 0
+    bool usesGroups = false; ///< false: `group` is ignored and stored as 0
     int minimumBits = 2, maximumBits = 8;
 };
 
 struct QuantizeOptions {
     int bits = 4;
-    std::int64_t groupSize = 0;  ///< 0: per output row
+    std::int64_t groupSize = 0; ///< 0: per output row
+    /// Share of the rows that are done, now and then, on the calling thread; may be empty.
+    std::function<void(double share)> onProgress{};
 };
 
 /// Chooses the codes of one matrix. Const and shareable; rows are independent and run on the pool.
@@ -37,7 +39,8 @@ public:
     virtual ~Quantizer() = default;
     virtual const QuantizerInfo& info() const = 0;
     /// @param w [out, in] F32 | F16 | BF16 on the host. The result is on the host.
-    /// @throws InputError for options out of range or NaN / Inf in w (row and column named).
+    /// @throws InputError for options out of range, NaN / Inf in w (row and column named), or
+    /// values that do not fit the F16 scales and tables; Cancelled between two rows.
     virtual Weight quantize(
         RunControl& run, ExecContext& cpu, ConstView w, const LayerStatistics& statistics,
         const QuantizeOptions& options) const = 0;

@@ -11,7 +11,7 @@ class JsonTest : public QObject {
     Q_OBJECT
 private slots:
     void keysAreSorted() {
-        QCOMPARE(dumpJson(Json{{"b", 1}, {"a", 2}}), std::string(R"({"a":2,"b":1})"));
+        QCOMPARE(dumpJson(Json{{"b", 1}, {"a", 2}}), std::string("{\"a\":2,\"b\":1}"));
     }
     void damageNamesItsSource() {
         LATHE_VERIFY_THROWS(parseJson("{", "config.json"), FormatError, "config.json");
@@ -20,7 +20,7 @@ private slots:
         LATHE_VERIFY_THROWS(parseJson(std::string(100000, '['), "x"), FormatError, "nested deeper");
         const std::string text = "\"" + std::string(1000, '[') + "\"";
         QCOMPARE(parseJson(text, "x").get<std::string>().size(), 1000U);
-        const std::string escaped = R"(["\"[[[[", {"a\\": [1]}])";
+        const std::string escaped = "[\"\\\"[[[[\", {\"a\\\\\": [1]}]";
         QCOMPARE(parseJson(escaped, "x").size(), 2U);
     }
     void numbers() {

@@ -7,28 +7,29 @@
 namespace lathe {
 
 /// y = x * dequantize(w)^T where w is stored as b-bit codes into one table per output row.
-/// Codes of a row are one little-endian bit stream (code j at bits b*j), rows padded with code 0 to a
-/// whole number of 32-bit words: packed is [out, wordsPerRow] with wordsPerRow = ceil(in * b / 32).
+/// Codes of a row are one little-endian bit stream (code j at bits b*j), rows padded with code 0 to
+/// a whole number of 32-bit words: packed is [out, wordsPerRow] with wordsPerRow = ceil(in * b /
+/// 32).
 /// @note Cost: out * (in * bits / 8 + 2^bits * 2) bytes read; memory bound at one row.
 /// @see  SqueezeLLM (arXiv 2306.07629) section 4.3.
 struct LutGemv {
-    ConstView x;       ///< [rows, in] F32, rows 1..8 (more rows: LutDequantize and Gemm)
-    ConstView packed;  ///< [out, wordsPerRow] I32
-    ConstView table;   ///< [out, 2^bits] F16
-    int bits = 4;      ///< 1..8
-    ConstView bias{};  ///< [out] F32, or empty
-    TensorView y;      ///< [rows, out] F32, overwritten
+    ConstView x;      ///< [rows, in] F32, rows 1..8 (more rows: LutDequantize and Gemm)
+    ConstView packed; ///< [out, wordsPerRow] I32
+    ConstView table;  ///< [out, 2^bits] F16
+    int bits = 4;     ///< 1..8
+    ConstView bias{}; ///< [out] F32, or empty
+    TensorView y;     ///< [rows, out] F32, overwritten
 };
 /// @throws InputError when shapes, dtypes, bits or devices do not fit.
 void run(ExecContext& context, const LutGemv& op);
 
 /// w = table[codes], rows [rowFrom, rowFrom + w.shape[0]) of the matrix.
 struct LutDequantize {
-    ConstView packed;          ///< [out, wordsPerRow] I32
-    ConstView table;           ///< [out, 2^bits] F16
-    int bits = 4;              ///< 1..8
+    ConstView packed; ///< [out, wordsPerRow] I32
+    ConstView table;  ///< [out, 2^bits] F16
+    int bits = 4;     ///< 1..8
     std::int64_t rowFrom = 0;
-    TensorView w;              ///< [n, in] F32, overwritten
+    TensorView w; ///< [n, in] F32, overwritten
 };
 void run(ExecContext& context, const LutDequantize& op);
 

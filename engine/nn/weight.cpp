@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/nn/weight.h"
+
+#include "kernels/core/half.h"
+#include "kernels/ops/group_gemv/group_gemv.h"
+#include "kernels/ops/lut_gemv/lut_gemv.h"
+
+#include <algorithm>
+
+namespace lathe {
+
+namespace {
+
+/// Calls of one overload per format: a new format does not compile until it has its own everywhere.
+template <class... Cases>
+struct Overloaded : Cases... {
+    using Cases::operator()...;
+};
+template <class... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;
+
+std::int64_t bytesOf(const Tensor& tensor) { return static_cast<std::int64_t>(tensor.bytes()); }
+
+template <class Element>
+void widen(ExecContext& context, ConstView from, TensorView to) {
+    context.pool().parallelFor(
+        from.elementCount(), 64 * 1024, [&](std::int64_t first, std::int64_t last) {
+            std::transform(
+                from.ptr<Element>() + first, from.ptr<Element>() + last, to.ptr<float>() + first,
+                [](Element value) { return toFloat(value); });
+        });
+}
+
+/// Dense weights have no op that widens them: on a GPU they go by way of the host.
+Tensor widenDense(ExecContext& context, const Tensor& w) {
+    if (w.dtype() == DType::F32) {
+        return w.clone(context);
+    }
+    if (w.device().isCuda()) {
+        ExecContext host(Device{}, ExecOptions{.target = {}, .threads = 1});
+        return widenDense(host, w.to(Device{}, context)).to(w.device(), context);
+    }
+    Tensor result = Tensor::empty(w.shape(), DType::F32, Device{});
+    if (w.dtype() == DType::F16) {
+        widen<Half>(context, w.view(), result.view());
+    } else {
+        widen<BFloat16>(context, w.view(), result.view());
+    }
+    return result;
+}
+
+} // namespace
+
+std::int64_t outFeatures(const Weight& weight) {
+    return std::visit(
+        Overloaded{
+            [](const DenseWeight& dense) { return dense.w.shape()[0]; },
+            [](const GroupWeight& group) { return group.packed.shape()[0]; },
+            [](const LutWeight& lut) { return lut.packed.shape()[0]; },
+        },
+        weight);
+}
+
+std::int64_t inFeatures(const Weight& weight) {
+    return std::visit(
+        Overloaded{
+            [](const DenseWeight& dense) { return dense.w.shape()[1]; },
+            [](const GroupWeight& group) { return group.in; },
+            [](const LutWeight& lut) { return lut.in; },
+        },
+        weight);
+}
+
+std::int64_t storedBytes(const Weight& weight) {
+    return std::visit(
+        Overloaded{
+            [](const DenseWeight& dense) { return bytesOf(dense.w); },
+            [](const GroupWeight& group) {
+                return bytesOf(group.packed) + bytesOf(group.scale) + bytesOf(group.zero);
+            },
+            [](const LutWeight& lut) { return bytesOf(lut.packed) + bytesOf(lut.table); },
+        },
+        weight);
+}
+
+double averageBits(const Weight& weight) {
+    const double count =
+        static_cast<double>(outFeatures(weight)) * static_cast<double>(inFeatures(weight));
+    return count == 0.0 ? 0.0 : 8.0 * static_cast<double>(storedBytes(weight)) / count;
+}
+
+std::string describe(const Weight& weight) {
+    return std::visit(
+        Overloaded{
+            [](const DenseWeight& dense) {
+                return "dense " + std::string(nameOf(dense.w.dtype()));
+            },
+            [](const GroupWeight& group) {
+                return "group " + std::to_string(group.bits) + " bit / " +
+                       (group.groupSize == 0 ? "row" : std::to_string(group.groupSize));
+            },
+            [](const LutWeight& lut) { return "lut " + std::to_string(lut.bits) + " bit"; },
+        },
+        weight);
+}
+
+Weight toDevice(const Weight& weight, Device device, ExecContext& context) {
+    return std::visit(
+        Overloaded{
+            [&](const DenseWeight& dense) -> Weight {
+                return DenseWeight{dense.w.to(device, context)};
+            },
+            [&](const GroupWeight& group) -> Weight {
+                return GroupWeight{
+                    .packed = group.packed.to(device, context),
+                    .scale = group.scale.to(device, context),
+                    .zero = group.zero.to(device, context),
+                    .bits = group.bits,
+                    .groupSize = group.groupSize,
+                    .in = group.in};
+            },
+            [&](const LutWeight& lut) -> Weight {
+                return LutWeight{
+                    .packed = lut.packed.to(device, context),
+                    .table = lut.table.to(device, context),
+                    .bits = lut.bits,
+                    .in = lut.in};
+            },
+        },
+        weight);
+}
+
+Tensor dequantize(ExecContext& context, const Weight& weight) {
+    const Shape shape{outFeatures(weight), inFeatures(weight)};
+    return std::visit(
+        Overloaded{
+            [&](const DenseWeight& dense) { return widenDense(context, dense.w); },
+            [&](const GroupWeight& group) {
+                Tensor result = Tensor::empty(shape, DType::F32, group.packed.device());
+                run(context, GroupDequantize{
+                                 .packed = group.packed.view(),
+                                 .scale = group.scale.view(),
+                                 .zero = group.zero.view(),
+                                 .bits = group.bits,
+                                 .groupSize = group.groupSize,
+                                 .w = result.view()});
+                return result;
+            },
+            [&](const LutWeight& lut) {
+                Tensor result = Tensor::empty(shape, DType::F32, lut.packed.device());
+                run(context, LutDequantize{
+                                 .packed = lut.packed.view(),
+                                 .table = lut.table.view(),
+                                 .bits = lut.bits,
+                                 .w = result.view()});
+                return result;
+            },
+        },
+        weight);
+}
+
+} // namespace lathe

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/quant/quantizer.h"
+
+#include <memory>
+
+/// What quantizers.cpp puts into the list.
+namespace lathe {
+
+/// Exact 1-D k-means per output row, weighted by the sensitivities when there are any.
+std::unique_ptr<Quantizer> makeKmeans();
+/// Uniform grid between the smallest and the largest weight of each group, zero included.
+std::unique_ptr<Quantizer> makeRoundToNearest();
+/// Uniform grid between minus and plus the largest magnitude of each group.
+std::unique_ptr<Quantizer> makeSymmetricRoundToNearest();
+
+} // namespace lathe

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/quant/factories.h"
+
+namespace lathe {
+
+const Registry<Quantizer>& quantizers() {
+    static const Registry<Quantizer> list = [] {
+        Registry<Quantizer> registry("quantizer");
+        registry.add(makeKmeans());
+        registry.add(makeRoundToNearest());
+        registry.add(makeSymmetricRoundToNearest());
+        return registry;
+    }();
+    return list;
+}
+
+} // namespace lathe

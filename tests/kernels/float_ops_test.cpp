@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the float ops refuse, and a few results that are known without a reference.
+#include "kernels/core/exec_context.h"
+#include "kernels/ops/add/add.h"
+#include "kernels/ops/attention/attention.h"
+#include "kernels/ops/cross_entropy/cross_entropy.h"
+#include "kernels/ops/embedding/embedding.h"
+#include "kernels/ops/gemm/gemm.h"
+#include "kernels/ops/rms_norm/rms_norm.h"
+#include "kernels/ops/rope/rope.h"
+#include "kernels/ops/swiglu/swiglu.h"
+#include "tests/support/lathe_test.h"
+
+#include <cmath>
+#include <vector>
+
+using namespace lathe;
+
+class FloatOpsTest : public QObject {
+    Q_OBJECT
+
+    ExecContext m_context{Device{}, {.threads = 1}};
+
+    Tensor zeros(Shape shape, DType dtype = DType::F32) {
+        return Tensor::zeros(shape, dtype, m_context);
+    }
+    template <class T>
+    static Tensor tensorOf(Shape shape, const std::vector<T>& values) {
+        Tensor tensor = Tensor::empty(shape, DTypeOf<T>::value, Device{});
+        std::ranges::copy(values, tensor.view().as<T>().begin());
+        return tensor;
+    }
+    static void compare(const Tensor& tensor, const std::vector<float>& wanted) {
+        const std::span<const float> got = tensor.view().as<float>();
+        QCOMPARE(got.size(), wanted.size());
+        for (std::size_t i = 0; i < wanted.size(); ++i) {
+            QVERIFY2(
+                std::abs(got[i] - wanted[i]) <= 1e-6F * std::max(1.0F, std::abs(wanted[i])),
+                qPrintable(QString("element %1 is %2").arg(i).arg(static_cast<double>(got[i]))));
+        }
+    }
+
+private slots:
+    void gemmMultiplies() {
+        const Tensor x = tensorOf<float>({2, 3}, {1, 2, 3, 4, 5, 6});
+        const Tensor w = tensorOf<float>({2, 3}, {1, 0, -1, 0.5F, 0.5F, 0.5F});
+        const Tensor bias = tensorOf<float>({2}, {10, 20});
+        Tensor y = zeros({2, 2});
+        run(m_context, Gemm{.x = x.view(), .w = w.view(), .bias = bias.view(), .y = y.view()});
+        compare(y, {8, 23, 8, 27.5F});
+    }
+
+    void gemmRefuses() {
+        Tensor x = zeros({2, 3});
+        Tensor y = zeros({2, 4});
+        const Tensor w = zeros({4, 3});
+        const auto gemm = [&](ConstView weights, ConstView bias, TensorView out,
+                              std::int64_t stride = 0) {
+            run(m_context,
+                Gemm{.x = x.view(), .w = weights, .bias = bias, .y = out, .yStride = stride});
+        };
+        LATHE_VERIFY_THROWS(
+            gemm(zeros({4, 5}).view(), {}, y.view()), InputError, "gemm: w is [4, 5] F32, [4, 3]");
+        LATHE_VERIFY_THROWS(
+            gemm(zeros({4, 3}, DType::I32).view(), {}, y.view()), InputError, "F32 or F16 or BF16");
+        LATHE_VERIFY_THROWS(
+            gemm(w.view(), {}, zeros({2, 3}).view()), InputError, "y is [2, 3] F32, [2, 4]");
+        LATHE_VERIFY_THROWS(gemm(w.view(), zeros({3}).view(), y.view()), InputError, "bias is [3]");
+        LATHE_VERIFY_THROWS(gemm(w.view(), {}, y.view(), 3), InputError, "yStride is 3");
+        LATHE_VERIFY_THROWS(
+            run(m_context, Gemm{.x = x.view(), .w = zeros({3, 3}).view(), .y = x.view()}),
+            InputError, "share memory");
+        LATHE_VERIFY_THROWS(
+            run(m_context, Gemm{.x = zeros({3}).view(), .w = w.view(), .y = y.view()}), InputError,
+            "a tensor of 2 axes");
+        ConstView far = w.constView();
+        far.device = Device{Device::Kind::Cuda, 0};
+        LATHE_VERIFY_THROWS(gemm(far, {}, y.view()), InputError, "w is on cuda:0");
+        ConstView nowhere = w.constView();
+        nowhere.data = nullptr;
+        LATHE_VERIFY_THROWS(gemm(nowhere, {}, y.view()), InputError, "no memory");
+    }
+
+    void addRefuses() {
+        Tensor a = zeros({2, 3});
+        Tensor y = zeros({2, 3});
+        LATHE_VERIFY_THROWS(
+            run(m_context, Add{.a = a.view(), .b = zeros({3, 2}).view(), .y = y.view()}),
+            InputError, "add: b is [3, 2] F32, [2, 3] F32 is needed");
+        Tensor wide = zeros({3, 3});
+        LATHE_VERIFY_THROWS(
+            run(m_context,
+                Add{.a = wide.view().slice(0, 2), .b = a.view(), .y = wide.view().slice(1, 3)}),
+            InputError, "overlap in part");
+    }
+
+    void rmsNormAndSwiGlu() {
+        const Tensor x = tensorOf<float>({1, 2}, {3, 4});
+        const Tensor gamma = tensorOf<float>({2}, {1, 2});
+        Tensor y = zeros({1, 2});
+        run(m_context,
+            RmsNorm{.x = x.view(), .gamma = gamma.view(), .y = y.view(), .epsilon = 0.0F});
+        const float root = std::sqrt(12.5F);
+        compare(y, {3.0F / root, 8.0F / root});
+        run(m_context,
+            SwiGlu{.gate = x.view(), .up = gamma.view().reshaped({1, 2}), .y = y.view()});
+        compare(y, {3.0F / (1.0F + std::exp(-3.0F)), 8.0F / (1.0F + std::exp(-4.0F))});
+        LATHE_VERIFY_THROWS(
+            run(m_context, RmsNorm{.x = x.view(), .gamma = zeros({3}).view(), .y = y.view()}),
+            InputError, "rms_norm: gamma is [3]");
+        LATHE_VERIFY_THROWS(
+            run(m_context, SwiGlu{.gate = x.view(), .up = zeros({2, 1}).view(), .y = y.view()}),
+            InputError, "swiglu: up is [2, 1]");
+    }
+
+    void ropeTurns() {
+        Tensor x = tensorOf<float>({2, 1, 4}, {1, 2, 3, 4, 1, 2, 3, 4});
+        const Tensor frequencies = tensorOf<float>({2}, {1.0F, 0.5F});
+        const Tensor positions = tensorOf<std::int32_t>({2}, {0, 3});
+        run(m_context,
+            Rope{.x = x.view(), .frequencies = frequencies.view(), .positions = positions.view()});
+        const float a = std::cos(3.0F);
+        const float b = std::sin(3.0F);
+        const float c = std::cos(1.5F);
+        const float d = std::sin(1.5F);
+        compare(x, {1, 2, 3, 4, a - 3 * b, 2 * c - 4 * d, 3 * a + b, 4 * c + 2 * d});
+        Tensor odd = zeros({2, 1, 3});
+        LATHE_VERIFY_THROWS(
+            run(m_context,
+                Rope{
+                    .x = odd.view(),
+                    .frequencies = frequencies.view(),
+                    .positions = positions.view()}),
+            InputError, "headDim is odd");
+    }
+
+    void embeddingRefusesForeignIds() {
+        const Tensor table = zeros({4, 2});
+        Tensor y = zeros({2, 2});
+        for (const std::int32_t wrong : {-1, 4, 1 << 30}) {
+            const Tensor ids = tensorOf<std::int32_t>({2}, {0, wrong});
+            LATHE_VERIFY_THROWS(
+                run(m_context, Embedding{.table = table.view(), .ids = ids.view(), .y = y.view()}),
+                InputError, "ids[1] is " + std::to_string(wrong));
+        }
+    }
+
+    void attentionOfOneKeyIsItsValue() {
+        const Tensor q = tensorOf<float>({1, 2, 1}, {5, -7});
+        const Tensor keys = tensorOf<float>({2, 1, 1}, {1, 100});
+        const Tensor values = tensorOf<float>({2, 1, 1}, {0.25F, 9});
+        Tensor y = zeros({1, 2, 1});
+        run(m_context,
+            Attention{.q = q.view(), .keys = keys.view(), .values = values.view(), .y = y.view()});
+        compare(y, {0.25F, 0.25F});
+    }
+
+    void attentionRefuses() {
+        const Tensor q = zeros({2, 4, 8});
+        Tensor y = zeros({2, 4, 8});
+        const auto attend = [&](Shape cache, std::int64_t past) {
+            const Tensor keys = zeros(cache);
+            run(m_context, Attention{
+                               .q = q.view(),
+                               .keys = keys.view(),
+                               .values = zeros(cache).view(),
+                               .past = past,
+                               .y = y.view()});
+        };
+        LATHE_VERIFY_THROWS(attend({9, 3, 8}, 0), InputError, "not a multiple");
+        LATHE_VERIFY_THROWS(attend({9, 2, 8}, 8), InputError, "past is 8");
+        LATHE_VERIFY_THROWS(attend({9, 2, 8}, -1), InputError, "past is -1");
+        LATHE_VERIFY_THROWS(attend({9, 2, 6}, 0), InputError, "keys is [9, 2, 6]");
+    }
+
+    void crossEntropyOfUniformLogits() {
+        const Tensor logits = zeros({2, 8});
+        const Tensor targets = tensorOf<std::int32_t>({2}, {0, 7});
+        Tensor nll = zeros({2});
+        run(m_context,
+            CrossEntropy{.logits = logits.view(), .targets = targets.view(), .nll = nll.view()});
+        compare(nll, {std::log(8.0F), std::log(8.0F)});
+        const Tensor wrong = tensorOf<std::int32_t>({2}, {0, 8});
+        LATHE_VERIFY_THROWS(
+            run(m_context,
+                CrossEntropy{.logits = logits.view(), .targets = wrong.view(), .nll = nll.view()}),
+            InputError, "targets[1] is 8");
+    }
+
+    void distanceOfKnownDistributions() {
+        // p = (1/2, 1/2), q = (1/4, 3/4): KL = (ln 2 + ln(2/3)) / 2.
+        const Tensor p = tensorOf<float>({2, 2}, {0, 0, 1, 2});
+        const Tensor q = tensorOf<float>({2, 2}, {0, std::log(3.0F), 1, 2});
+        Tensor kl = zeros({2});
+        Tensor same = zeros({2}, DType::I32);
+        run(m_context,
+            DistributionDistance{
+                .p = p.view(), .q = q.view(), .kl = kl.view(), .sameArgmax = same.view()});
+        compare(kl, {(std::log(2.0F) + std::log(2.0F / 3.0F)) / 2.0F, 0.0F});
+        QCOMPARE(same.view().as<std::int32_t>()[0], 0);
+        QCOMPARE(same.view().as<std::int32_t>()[1], 1);
+        Tensor index = zeros({2}, DType::I32);
+        run(m_context, ArgMax{.logits = p.view(), .index = index.view()});
+        QCOMPARE(index.view().as<std::int32_t>()[0], 0);
+        QCOMPARE(index.view().as<std::int32_t>()[1], 1);
+        LATHE_VERIFY_THROWS(
+            run(m_context, ArgMax{.logits = zeros({2, 0}).view(), .index = index.view()}),
+            InputError, "[2, 0]");
+    }
+};
+
+LATHE_TEST(FloatOpsTest);
+#include "float_ops_test.moc"
