@@ -32,4 +32,17 @@ inline void checkLaunch(
     }
 }
 
+/// Lets a kernel have more than the 48 KiB of dynamic shared memory that it may have unasked.
+template <class KernelFunction>
+void allowShared(KernelFunction* kernel, std::size_t bytes) {
+    constexpr std::size_t kUnasked = 48U * 1024U;
+    if (bytes > kUnasked) {
+        check(
+            cudaFuncSetAttribute(
+                reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
+                static_cast<int>(bytes)),
+            "cudaFuncSetAttribute");
+    }
+}
+
 } // namespace lathe::cuda

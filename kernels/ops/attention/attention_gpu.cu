@@ -99,10 +99,10 @@ void launch(ExecContext& context, const Attention& op) {
     if (op.q.elementCount() == 0) {
         return;
     }
-    if (op.q.shape[2] > 8 * kWarp) {
+    if (op.q.shape[2] > 16 * kWarp) {
         throw Unsupported(
             "attention: heads of " + std::to_string(op.q.shape[2]) +
-            " elements; the CUDA kernel takes at most 256, --device cpu any size");
+            " elements; the CUDA kernel takes at most 512, --device cpu any size");
     }
     const HeadArguments a{
         op.q.ptr<float>(),
@@ -122,6 +122,8 @@ void launch(ExecContext& context, const Attention& op) {
         attentionKernel<2><<<blocks, kWarps * kWarp, 0, stream>>>(a);
     } else if (a.headDim <= 4 * kWarp) {
         attentionKernel<4><<<blocks, kWarps * kWarp, 0, stream>>>(a);
+    } else if (a.headDim > 8 * kWarp) {
+        attentionKernel<16><<<blocks, kWarps * kWarp, 0, stream>>>(a);
     } else {
         attentionKernel<8><<<blocks, kWarps * kWarp, 0, stream>>>(a);
     }

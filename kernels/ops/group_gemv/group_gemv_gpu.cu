@@ -41,11 +41,7 @@ __global__ void __launch_bounds__(kMostWarps* kWarp) groupGemvKernel(GroupArgume
     const int group = warp / a.warps;
     const std::int64_t column = a.firstColumn + part * kColumnsPerWarp + lane * kCodesPerLane;
     const std::int64_t firstWord = column / kCodesPerLane * Bits;
-    float x[kCodesPerLane];
-#pragma unroll
-    for (int j = 0; j < kCodesPerLane; ++j) {
-        x[j] = column + j < a.in ? a.x[column + j] : 0.0F;
-    }
+    float* staging = partial + 2 * a.groups * a.warps + warp * kStagingFloats;
     const auto groupOf = [&](std::int64_t c) { return c < a.in ? c / a.groupSize : 0; };
 
     const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * a.groups;
@@ -54,6 +50,8 @@ __global__ void __launch_bounds__(kMostWarps* kWarp) groupGemvKernel(GroupArgume
     const auto safe = [&](std::int64_t row) { return row < a.out ? row : a.out - 1; };
     CodeWords<Bits> codes =
         loadCodes<Bits>(a.packed + safe(o) * a.words, firstWord, a.words, a.vectorised);
+    float x[kCodesPerLane];
+    loadInputs(a.x, column - lane * kCodesPerLane, a.in, staging, x);
     for (std::int64_t round = 0; round < rounds; ++round, o += stride) {
         const CodeWords<Bits> present = codes;
         if (round + 1 < rounds) {
@@ -106,12 +104,14 @@ void launchRow(ExecContext& context, GroupArguments a) {
         a.warps = grid.warps;
         a.groups = grid.groups;
         a.accumulate = from > 0;
-        const std::size_t shared =
-            sizeof(float) * 2U * static_cast<std::size_t>(grid.groups * grid.warps);
+        const std::size_t warps = grid.threads / kWarp;
+        const std::size_t shared = sizeof(float) * warps * (2U + kStagingFloats);
         const cudaStream_t stream = context.cuda()->stream;
         if (a.groupCount == 1 || a.groupSize % kCodesPerLane == 0) {
+            allowShared(groupGemvKernel<Bits, true>, shared);
             groupGemvKernel<Bits, true><<<grid.blocks, grid.threads, shared, stream>>>(a);
         } else {
+            allowShared(groupGemvKernel<Bits, false>, shared);
             groupGemvKernel<Bits, false><<<grid.blocks, grid.threads, shared, stream>>>(a);
         }
         a.bias = nullptr; // added by the first pass

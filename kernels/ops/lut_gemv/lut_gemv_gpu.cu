@@ -42,14 +42,7 @@ __global__ void __launch_bounds__(kMostWarps* kWarp) lutGemvKernel(LutArguments 
 
     const std::int64_t column = a.firstColumn + part * kColumnsPerWarp + lane * kCodesPerLane;
     const std::int64_t firstWord = column / kCodesPerLane * Bits;
-    float x[Rows][kCodesPerLane];
-#pragma unroll
-    for (int r = 0; r < Rows; ++r) {
-#pragma unroll
-        for (int j = 0; j < kCodesPerLane; ++j) {
-            x[r][j] = column + j < a.in ? a.x[r * a.in + column + j] : 0.0F;
-        }
-    }
+    float* staging = partial + 2 * a.groups * a.warps * Rows + warp * kStagingFloats;
 
     const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * a.groups;
     const std::int64_t rounds = (a.out + stride - 1) / stride;
@@ -65,7 +58,12 @@ __global__ void __launch_bounds__(kMostWarps* kWarp) lutGemvKernel(LutArguments 
     };
     CodeWords<Bits> codes;
     __half entries[kPerLane];
-    load(o, codes, entries);
+    load(o, codes, entries); // in flight while the inputs arrive
+    float x[Rows][kCodesPerLane];
+#pragma unroll
+    for (int r = 0; r < Rows; ++r) {
+        loadInputs(a.x + r * a.in, column - lane * kCodesPerLane, a.in, staging, x[r]);
+    }
     for (std::int64_t round = 0; round < rounds; ++round, o += stride) {
         __syncwarp();
 #pragma unroll
@@ -120,9 +118,10 @@ void launchRows(ExecContext& context, LutArguments a) {
         a.warps = grid.warps;
         a.groups = grid.groups;
         a.accumulate = from > 0;
+        const std::size_t warps = grid.threads / kWarp;
         const std::size_t shared =
-            sizeof(float) * (static_cast<std::size_t>(grid.threads) / kWarp * (1U << Bits) +
-                             2U * static_cast<std::size_t>(grid.groups * grid.warps) * Rows);
+            sizeof(float) * (warps * ((1U << Bits) + kStagingFloats) + 2U * warps * Rows);
+        allowShared(lutGemvKernel<Bits, Rows>, shared);
         lutGemvKernel<Bits, Rows><<<grid.blocks, grid.threads, shared, context.cuda()->stream>>>(a);
         a.bias = nullptr; // added by the first pass
         from += kColumnsPerPass;
