@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/base/panel.h"
+#include "widgets/quant/quant_panel.h"
 
 namespace lathe {
 
 std::vector<std::unique_ptr<Panel>> makePanels(PanelContext& context) {
     std::vector<std::unique_ptr<Panel>> panels;
-    static_cast<void>(context);
+    panels.push_back(std::make_unique<QuantPanel>(context));
     return panels;
 }
 

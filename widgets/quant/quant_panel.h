@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "widgets/base/panel.h"
+#include "widgets/quant/sweep_run.h"
+
+#include <set>
+
+class QSplitter;
+class QStackedWidget;
+
+namespace lathe {
+
+class StateView;
+class SweepControls;
+class SweepResults;
+
+/// Quantization: chooses a sweep of `quant.sweep`, starts it, and shows one sweep, live or from the
+/// store. At the start that is the latest one.
+class QuantPanel : public Panel {
+    Q_OBJECT
+public:
+    explicit QuantPanel(PanelContext& context, QWidget* parent = nullptr);
+
+    PanelInfo info() const override;
+    void onEvents(std::span<const Event> events) override;
+    QJsonObject saveState() const override;
+    void restoreState(const QJsonObject& state) override;
+    bool showRun(qint64 runId) override;
+    bool editSpec(const Spec& spec) override;
+    void triggerRun() override;
+    bool busy() const override { return !m_active.empty(); }
+
+    const SweepRun& run() const { return m_run; }
+    SweepControls& controls() { return *m_controls; }
+    SweepResults& results() { return *m_results; }
+
+private:
+    enum class Primary { None, Run, RunAgain };
+
+    void takeStudy();
+    void takeRuns();
+    bool load(qint64 runId);
+    void showLatest();
+    void submit(const Spec& spec);
+    void stop();
+    void showPage();
+    void showState(int kind, const QString& sentence, Primary primary, const QString& details = {});
+    void primaryClicked();
+    void noteActive(qint64 runId, bool active);
+    QString titleOf(const Spec& spec) const;
+
+    PanelContext& m_context;
+    SweepRun m_run;
+    std::set<qint64> m_active; ///< sweeps of this panel that have not ended
+    bool m_fed = false;        ///< events of the shown run have arrived: the store need not be read
+    bool m_studyKnown = false;
+    QString m_problem; ///< why the store could not be read
+    Primary m_primary = Primary::None;
+    QSplitter* m_split;
+    SweepControls* m_controls;
+    QStackedWidget* m_pages;
+    StateView* m_state;
+    SweepResults* m_results;
+};
+
+} // namespace lathe

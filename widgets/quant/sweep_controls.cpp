@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/quant/sweep_controls.h"
+
+#include "engine/core/study_info.h"
+#include "widgets/base/panel.h"
+#include "widgets/base/spec_form.h"
+#include "widgets/base/theme.h"
+
+#include <QApplication>
+#include <QClipboard>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QPushButton>
+#include <QScrollArea>
+#include <QVBoxLayout>
+
+namespace lathe {
+
+namespace {
+
+constexpr int kButtonHeight = 32;
+
+/// What a new window offers: small enough for a minute, wide enough to see the knee.
+Spec firstDraft() {
+    Spec spec{.study = "quant.sweep"};
+    spec.sweep["method"] = {"rtn", "kmeans"};
+    spec.sweep["bits"] = {2, 3, 4, 8};
+    return spec;
+}
+
+qsizetype countOf(const Spec& spec, const std::string& name) {
+    const auto swept = spec.sweep.find(name);
+    return swept != spec.sweep.end() && swept->is_array() ? static_cast<qsizetype>(swept->size())
+                                                          : 1;
+}
+
+QPushButton* makeButton(const QString& text, const QString& icon) {
+    auto* button = new QPushButton(Theme::icon(icon), text);
+    button->setMinimumHeight(kButtonHeight);
+    button->setAccessibleName(text);
+    return button;
+}
+
+void setColour(QLabel* label, const QColor& colour) {
+    QPalette palette = label->palette();
+    palette.setColor(QPalette::WindowText, colour);
+    label->setPalette(palette);
+}
+
+} // namespace
+
+QString cellCountText(const Spec& spec) {
+    const int methods = static_cast<int>(countOf(spec, "method"));
+    const int bits = static_cast<int>(countOf(spec, "bits"));
+    const int groups = static_cast<int>(countOf(spec, "group"));
+    const auto skip = spec.params.find("skip");
+    const bool skips =
+        skip != spec.params.end() && skip->is_string() && !skip->get<std::string>().empty();
+    QString factors = SweepControls::tr("%n method(s)", nullptr, methods) + QStringLiteral(" × ") +
+                      SweepControls::tr("%n bit width(s)", nullptr, bits);
+    if (groups > 1) {
+        factors += QStringLiteral(" × ") + SweepControls::tr("%n group size(s)", nullptr, groups);
+    }
+    const int cells = methods * bits * groups + 1;
+    // Methods without groups and left-out cells are for the engine to know.
+    return groups > 1 || skips
+               ? SweepControls::tr("%1 + float: up to %n cell(s)", nullptr, cells).arg(factors)
+               : SweepControls::tr("%1 + float = %n cell(s)", nullptr, cells).arg(factors);
+}
+
+SweepControls::SweepControls(PanelContext& context, QWidget* parent)
+    : QWidget(parent), m_context(context), m_pending(firstDraft()), m_form(new SpecForm(context)),
+      m_summary(new QLabel), m_badge(new QLabel), m_problem(new QLabel),
+      m_run(makeButton(tr("Run"), QStringLiteral("run"))),
+      m_stop(makeButton(tr("Stop"), QStringLiteral("stop"))),
+      m_copy(makeButton(tr("Copy as command"), QStringLiteral("copy"))) {
+    for (QLabel* label : {m_summary, m_badge, m_problem}) {
+        label->setWordWrap(true);
+        label->setTextFormat(Qt::PlainText);
+    }
+    m_run->setDefault(true);
+    auto* inner = new QWidget;
+    auto* rows = new QVBoxLayout(inner);
+    rows->setContentsMargins(10, 10, 10, 10);
+    rows->addWidget(m_summary);
+    rows->addSpacing(4);
+    rows->addWidget(m_form);
+    rows->addStretch(1);
+    auto* area = new QScrollArea;
+    area->setWidgetResizable(true);
+    area->setFrameShape(QFrame::NoFrame);
+    area->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    area->setFocusPolicy(Qt::NoFocus);
+    area->setWidget(inner);
+
+    auto* actions = new QVBoxLayout;
+    actions->setContentsMargins(10, 6, 10, 10);
+    actions->addWidget(m_badge);
+    actions->addWidget(m_problem);
+    auto* buttons = new QHBoxLayout;
+    buttons->addWidget(m_run, 2);
+    buttons->addWidget(m_stop, 1);
+    actions->addLayout(buttons);
+    actions->addWidget(m_copy);
+    auto* column = new QVBoxLayout(this);
+    column->setContentsMargins(0, 0, 0, 0);
+    column->setSpacing(0);
+    column->addWidget(area, 1);
+    column->addLayout(actions);
+
+    connect(m_form, &SpecForm::edited, this, [this] {
+        refresh();
+        emit edited();
+    });
+    connect(m_run, &QPushButton::clicked, this, &SweepControls::runRequested);
+    connect(m_stop, &QPushButton::clicked, this, &SweepControls::stopRequested);
+    connect(m_copy, &QPushButton::clicked, this, &SweepControls::copyCommand);
+    setActiveRun(0);
+    refresh();
+}
+
+void SweepControls::setStudy(const StudyInfo* info) {
+    if (info == nullptr) {
+        m_pending = draft();
+        m_info.reset();
+    } else {
+        m_pending = draft();
+        m_info = *info;
+        m_form->setStudy(*info);
+        m_form->setSpec(m_pending);
+    }
+    refresh();
+}
+
+Spec SweepControls::draft() const { return m_info ? m_form->spec() : m_pending; }
+
+void SweepControls::setDraft(const Spec& spec) {
+    m_pending = spec;
+    if (m_info) {
+        m_form->setSpec(spec);
+    }
+    refresh();
+}
+
+QString SweepControls::problem() const {
+    if (!m_info) {
+        return tr("The engine has not started yet.");
+    }
+    std::vector<Diagnostic> problems;
+    static_cast<void>(m_form->spec(&problems));
+    if (problems.empty()) {
+        return {};
+    }
+    const QString param = QString::fromStdString(problems.front().param);
+    const QString message = QString::fromStdString(problems.front().message);
+    return param.isEmpty() ? message : tr("%1: %2").arg(param, message);
+}
+
+void SweepControls::setActiveRun(qint64 runId) {
+    m_stop->setEnabled(runId != 0);
+    m_stop->setToolTip(
+        runId != 0 ? tr("Stop run %1; finished cells stay").arg(runId)
+                   : tr("No sweep of this panel is running"));
+}
+
+QString SweepControls::badge() const { return m_badge->text(); }
+
+void SweepControls::refresh() {
+    const QString why = problem();
+    m_form->setVisible(m_info.has_value());
+    m_summary->setText(
+        m_info ? QString::fromStdString(m_info->summary) : tr("The engine is starting…"));
+    m_badge->setText(cellCountText(draft()));
+    m_problem->setText(why);
+    m_problem->setVisible(!why.isEmpty() && m_info.has_value());
+    setColour(m_problem, Theme::error());
+    m_run->setEnabled(why.isEmpty());
+    m_run->setToolTip(why.isEmpty() ? tr("Start this sweep (Ctrl+R)") : why);
+    m_copy->setEnabled(why.isEmpty());
+    m_copy->setToolTip(why.isEmpty() ? tr("Copies the lathe-run command that does the same") : why);
+}
+
+void SweepControls::copyCommand() {
+    const QString command = QString::fromStdString(commandLine(draft(), *m_info));
+    QApplication::clipboard()->setText(command);
+    m_context.showMessage(tr("Copied: %1").arg(command));
+}
+
+} // namespace lathe

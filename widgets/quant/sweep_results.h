@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "widgets/quant/cell_table_model.h"
+#include "widgets/quant/measures.h"
+
+#include <QJsonObject>
+#include <QWidget>
+
+#include <map>
+#include <set>
+
+class QComboBox;
+class QLabel;
+class QProgressBar;
+class QSortFilterProxyModel;
+class QSplitter;
+class QTableView;
+class QToolButton;
+
+namespace lathe {
+
+class SampleView;
+
+/// What a sweep found: the plot that fills point by point, the table of its settings, and of the
+/// selected setting the numbers and the text beside the float model's. Plot and table share one
+/// selection.
+class SweepResults : public QWidget {
+    Q_OBJECT
+public:
+    explicit SweepResults(QWidget* parent = nullptr);
+
+    /// Shows the run anew; the selection stays when it is the same run.
+    void setRun(const SweepRun& run);
+    /// Shows what `change` (SweepRun::Change) says has changed; `cell` is its index or -1.
+    void update(const SweepRun& run, int change, int cell);
+
+    std::vector<int> selectedCells() const;
+    void selectCells(const std::vector<int>& cells);
+    void setMeasures(const std::string& x, const std::string& y); ///< unknown ones are ignored
+
+    QJsonObject saveState() const;
+    void restoreState(const QJsonObject& state);
+
+    const PlotView& plot() const { return *m_plot; }
+    const CellTableModel& table() const { return *m_model; }
+
+private:
+    void build();
+    QWidget* makePlotPart();
+    QWidget* makeTablePart();
+    QWidget* makeDetailPart();
+    void showHead();
+    void showPlot();
+    void showDetails();
+    void rememberScales();
+    void tableSelected();
+    void plotSelected(qint64 id);
+    const Measure& xMeasure() const;
+    const Measure& yMeasure() const;
+
+    const SweepRun* m_run = nullptr;
+    qint64 m_shownId = 0;
+    std::set<int> m_selected;
+    bool m_linking = false;
+    /// The user's choice of scale per metric; others follow the values.
+    std::map<std::string, bool> m_logChosen;
+
+    QLabel* m_headIcon;
+    QLabel* m_head;
+    QProgressBar* m_progress;
+    QComboBox* m_xBox;
+    QComboBox* m_yBox;
+    QToolButton* m_export;
+    QToolButton* m_exportTable;
+    PlotView* m_plot;
+    CellTableModel* m_model;
+    QSortFilterProxyModel* m_sorted;
+    QTableView* m_table;
+    QLabel* m_facts;
+    SampleView* m_samples;
+    QSplitter* m_split;
+    QSplitter* m_detailSplit;
+};
+
+/// One line on a run: its id, model, state and how far it is.
+QString sweepHeadline(const SweepRun& run);
+
+} // namespace lathe
