@@ -4,6 +4,7 @@
 #include "engine/core/error.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <map>
 
@@ -89,6 +90,11 @@ GeneralFlags addGeneralFlags(CLI::App& app, StudyCommand& command) {
 
 } // namespace
 
+const ParamSpec* positionalParam(const StudyInfo& info) {
+    const auto first = std::ranges::find_if(info.params, &ParamSpec::required);
+    return first != info.params.end() && first->kind != ParamKind::Flag ? &*first : nullptr;
+}
+
 std::optional<StudyCommand>
 parseStudyCommand(const StudyInfo& info, const std::vector<std::string>& arguments) {
     StudyCommand command;
@@ -97,8 +103,10 @@ parseStudyCommand(const StudyInfo& info, const std::vector<std::string>& argumen
     const GeneralFlags general = addGeneralFlags(app, command);
     std::map<std::string, std::string> texts;
     std::map<std::string, CLI::Option*> options;
+    const ParamSpec* positional = positionalParam(info);
     for (const ParamSpec& param : info.params) {
-        const std::string flag = "--" + param.flagName();
+        const std::string flag =
+            "--" + param.flagName() + (&param == positional ? "," + param.flagName() : "");
         options[param.name] = param.kind == ParamKind::Flag
                                   ? app.add_flag(flag, texts[param.name])
                                   : app.add_option(flag, texts[param.name]);

@@ -20,11 +20,15 @@ struct StudyCommand {
     bool quiet = false;
 };
 
-/// Flags come from the study's ParamSpecs; those of sweep axes take lists ("2,3,4").
+/// Flags come from the study's ParamSpecs; those of sweep axes take lists ("2,3,4"). The first
+/// required parameter may stand alone, without its flag: `lathe-run model.check lm-big`.
 /// @return nothing when help was asked for
 /// @throws InputError saying which flag is wrong
 std::optional<StudyCommand>
 parseStudyCommand(const StudyInfo& info, const std::vector<std::string>& arguments);
+
+/// The parameter that may be given without its flag, if there is one.
+const ParamSpec* positionalParam(const StudyInfo& info);
 
 /// Where errors go before the arguments have been understood: the value of --json, or empty.
 std::string jsonTarget(const std::vector<std::string>& arguments);

@@ -67,7 +67,9 @@ std::string studyHelp(const StudyInfo& info) {
     if (!info.paper.empty()) {
         text += "Source: " + info.paper + "\n";
     }
-    text += "\nUsage: lathe-run " + info.id + " [flags]\n\n";
+    const ParamSpec* positional = positionalParam(info);
+    text += "\nUsage: lathe-run " + info.id +
+            (positional != nullptr ? placeholder(positional->kind) : "") + " [flags]\n\n";
     TextTable params({"Flag", "Default", "Allowed", "Meaning"});
     for (const ParamSpec& param : info.params) {
         std::string meaning = param.help;
@@ -77,7 +79,7 @@ std::string studyHelp(const StudyInfo& info) {
                           (param.defaultValue.is_string() && param.defaultValue == "");
         params.add(
             {"--" + param.flagName() + placeholder(param.kind),
-             param.required ? "(required)"
+             param.required ? (&param == positional ? "(required, or alone)" : "(required)")
              : none         ? "-"
                             : shortened(readable(param.defaultValue), kDefaultWidth),
              allowed(param), meaning});

@@ -4,9 +4,11 @@
 #include "experiments/runner.h"
 #include "experiments/store/jsonl_sink.h"
 
+#include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <optional>
 
@@ -110,6 +112,9 @@ int main(int argc, char** argv) {
     // A closed pipe is told by the failing write, in the thread that writes.
     std::signal(SIGPIPE, SIG_IGN);
     const int status = lathe::guarded({argv + (argc > 0 ? 1 : 0), argv + argc});
-    std::fflush(stdout);
+    if (std::fflush(stdout) != 0 && errno != EPIPE) {
+        std::fprintf(stderr, "lathe-run: standard output: %s\n", std::strerror(errno));
+        return status == 0 ? lathe::kEngineFailure : status;
+    }
     return status;
 }

@@ -30,6 +30,8 @@ constexpr int kCrashLimit = 3;
 constexpr std::chrono::minutes kCrashWindow{1};
 constexpr std::chrono::milliseconds kFarewell{1000};
 constexpr std::size_t kReadSize = std::size_t{64} << 10;
+/// Reads in a row: a child that never stops talking must not keep its supervisor from stopping.
+constexpr int kReadsInARow = 16;
 
 /// How far a run has come, for the event that says it crashed.
 struct ActiveRun {
@@ -197,7 +199,8 @@ std::string RemoteEngine::Impl::serveOneChild(const std::stop_token& stop) {
     if (!fault.empty() || !refusal.empty()) {
         child->kill();
     }
-    child->finish(kFarewell);
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    child->finish(stop.stop_requested() ? std::min(left, kFarewell) : kFarewell);
     readError(*child);
     lastWords.endLine(observer);
     pid = 0;
@@ -272,7 +275,7 @@ void RemoteEngine::Impl::pump(
 /// @return false at the end of the output.
 bool RemoteEngine::Impl::readOutput(ChildProcess& child, FrameParser& parser) {
     std::array<std::byte, kReadSize> buffer;
-    for (;;) {
+    for (int i = 0; i < kReadsInARow; ++i) {
         const ssize_t count = ::read(child.output.get(), buffer.data(), buffer.size());
         if (count > 0) {
             parser.feed(std::span(buffer.data(), static_cast<std::size_t>(count)));
@@ -288,11 +291,12 @@ bool RemoteEngine::Impl::readOutput(ChildProcess& child, FrameParser& parser) {
             return errno == EAGAIN || errno == EWOULDBLOCK;
         }
     }
+    return true;
 }
 
 void RemoteEngine::Impl::readError(ChildProcess& child) {
-    std::array<char, 4096> buffer;
-    while (child.error) {
+    std::array<char, 8192> buffer;
+    for (int i = 0; i < kReadsInARow && child.error; ++i) {
         const ssize_t count = ::read(child.error.get(), buffer.data(), buffer.size());
         if (count > 0) {
             lastWords.add(

@@ -20,41 +20,46 @@ FrameWriter::~FrameWriter() {
     m_thread.join();
 }
 
-void FrameWriter::post(Event event) noexcept { enqueue(std::move(event)); }
+namespace {
 
-void FrameWriter::send(std::vector<std::byte> frame) { enqueue(std::move(frame)); }
+const Event* progressIn(const std::variant<Event, std::vector<std::byte>>& item) {
+    const auto* event = std::get_if<Event>(&item);
+    return event != nullptr && std::holds_alternative<Progress>(event->payload) ? event : nullptr;
+}
 
-void FrameWriter::enqueue(Item item) {
-    const auto progressOf = [](const Item& other) -> const Event* {
-        const auto* event = std::get_if<Event>(&other);
-        const bool progress = event != nullptr && std::holds_alternative<Progress>(event->payload);
-        return progress ? event : nullptr;
-    };
+} // namespace
+
+void FrameWriter::post(Event event) noexcept {
     std::unique_lock lock(m_mutex);
-    const auto hasRoom = [this] { return m_queue.size() < m_capacity || m_broken; };
-    if (const Event* progress = progressOf(item); progress != nullptr && !hasRoom()) {
-        const auto pending = std::find_if(m_queue.rbegin(), m_queue.rend(), [&](const Item& other) {
-            const Event* event = progressOf(other);
-            return event != nullptr && event->runId == progress->runId;
+    const bool full = m_queue.size() >= m_capacity && !m_broken;
+    if (full && std::holds_alternative<Progress>(event.payload)) {
+        const auto pending = std::find_if(m_queue.rbegin(), m_queue.rend(), [&](const Item& item) {
+            const Event* other = progressIn(item);
+            return other != nullptr && other->runId == event.runId;
         });
         if (pending != m_queue.rend()) {
-            *pending = std::move(item);
+            *pending = std::move(event);
             return;
         }
         // One Progress of a run may stand above the limit: the latest one is never lost.
-    } else if (!hasRoom()) {
+    } else if (full) {
         ++m_waits;
-        m_changed.wait(lock, hasRoom);
+        m_changed.wait(lock, [this] { return m_queue.size() < m_capacity || m_broken; });
     }
-    if (auto* event = std::get_if<Event>(&item)) {
-        auto* change = std::get_if<RunChanged>(&event->payload);
-        if (change != nullptr && isFinal(change->state) && m_waits > 0 &&
-            change->record.is_object()) {
-            change->record["waited_for_window"] = std::exchange(m_waits, 0);
-        }
+    auto* change = std::get_if<RunChanged>(&event.payload);
+    if (change != nullptr && isFinal(change->state) && m_waits > 0 && change->record.is_object()) {
+        change->record["waited_for_window"] = std::exchange(m_waits, 0);
     }
-    m_queue.push_back(std::move(item));
+    m_queue.emplace_back(std::move(event));
     lock.unlock();
+    m_changed.notify_all();
+}
+
+void FrameWriter::send(std::vector<std::byte> frame) {
+    {
+        const std::lock_guard lock(m_mutex);
+        m_queue.emplace_back(std::move(frame));
+    }
     m_changed.notify_all();
 }
 

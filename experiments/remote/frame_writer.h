@@ -25,6 +25,8 @@ public:
     FrameWriter& operator=(const FrameWriter&) = delete;
 
     void post(Event event) noexcept override;
+    /// An answer to the window. Never waits, even above the limit: who sends it reads the window's
+    /// messages, and a cancel may be the next one. The window's questions bound its answers.
     void send(std::vector<std::byte> frame);
     /// The reader is gone; everything is dropped from then on.
     bool broken() const noexcept { return m_broken; }
@@ -32,7 +34,6 @@ public:
 private:
     using Item = std::variant<Event, std::vector<std::byte>>;
 
-    void enqueue(Item item);
     void work(const std::stop_token& stop);
     void writeAll(std::span<const std::byte> bytes);
     std::vector<std::byte> encode(Item& item);

@@ -156,7 +156,9 @@ void Server::submit(const Json& request) {
     try {
         m_runner.start(id, specFromJson(request.at("spec")));
     } catch (const Error& e) {
-        m_out.post(Event{id, -1, 1, {}, RunChanged{RunState::Failed, e.what()}});
+        const std::vector<std::byte> event =
+            encodeEvent({id, -1, 1, {}, RunChanged{RunState::Failed, e.what()}});
+        m_out.send(encodeFrame(FrameKind::Event, std::span(event)));
     }
 }
 

@@ -154,11 +154,7 @@ Database::Database(const std::filesystem::path& path, Mode mode) : m_path(path) 
     }
     try {
         open(writing ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
-        if (isForeign(*this)) {
-            throw InputError(
-                path.string() + ": this SQLite file belongs to another program; choose another "
-                                "file with --store");
-        }
+        requireKnown(*this, storeMigrations());
         if (writing) {
             useWriteAheadLog();
             migrate(*this, storeMigrations());

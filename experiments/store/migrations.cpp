@@ -156,6 +156,22 @@ bool isForeign(Database& db) {
     return !ours && tables.step() && tables.integer(0) > 0;
 }
 
+void requireKnown(Database& db, std::span<const Migration> migrations) {
+    if (isForeign(db)) {
+        throw InputError(
+            db.path().string() + ": this SQLite file belongs to another program; choose another "
+                                 "file with --store");
+    }
+    const int present = schemaVersion(db);
+    const int newest = migrations.back().version;
+    if (present > newest) {
+        throw InputError(
+            db.path().string() + ": written by a newer version (schema " + std::to_string(present) +
+            ", this program knows " + std::to_string(newest) +
+            "); update Lathe or choose another file with --store");
+    }
+}
+
 void migrate(Database& db, std::span<const Migration> migrations) {
     const int newest = migrations.back().version;
     if (schemaVersion(db) == newest && !isForeign(db)) {
@@ -163,18 +179,8 @@ void migrate(Database& db, std::span<const Migration> migrations) {
     }
     Transaction transaction(db);
     // Read again: another program may have migrated while this one waited for the lock.
+    requireKnown(db, migrations);
     const int present = schemaVersion(db);
-    if (isForeign(db)) {
-        throw InputError(
-            db.path().string() + ": this SQLite file belongs to another program; choose another "
-                                 "file with --store");
-    }
-    if (present > newest) {
-        throw InputError(
-            db.path().string() + ": written by a newer version (schema " + std::to_string(present) +
-            ", this program knows " + std::to_string(newest) +
-            "); update Lathe or choose another file with --store");
-    }
     if (present > 0 && present < newest) {
         copyDatabase(db.path(), db.path().string() + ".schema-" + std::to_string(present) + ".bak");
     }

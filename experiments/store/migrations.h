@@ -26,6 +26,9 @@ int schemaVersion(Database& db);
 /// True for a file that holds tables of another program.
 bool isForeign(Database& db);
 
+/// @throws InputError when the file is of another program or of a newer schema.
+void requireKnown(Database& db, std::span<const Migration> migrations);
+
 /// Brings the database to the last of `migrations` in one transaction. A database that holds data
 /// already is first copied to "<path>.schema-<version>.bak".
 /// @throws InputError when the file is of another program or of a newer schema.

@@ -38,15 +38,18 @@ std::int64_t RunQueue::submit(Spec spec, std::string_view title, bool front) {
 
 void RunQueue::cancel(std::int64_t runId) {
     bool waiting = false;
+    bool sent = false;
     {
         const std::lock_guard lock(m_mutex);
         waiting =
             std::erase_if(m_waiting, [runId](const auto& run) { return run.first == runId; }) > 0;
+        sent = m_active == runId && m_sent;
+        m_cancelOnceSent = m_cancelOnceSent || (m_active == runId && !m_sent);
     }
     if (waiting) {
         m_writer.post(stateEvent(runId, RunState::Cancelled, "cancelled before it started"));
         m_changed.notify_all();
-    } else if (active() == runId) {
+    } else if (sent) {
         m_service->cancel(runId);
     }
 }
@@ -108,16 +111,31 @@ void RunQueue::startNext() {
             next = std::move(m_waiting.front());
             m_waiting.pop_front();
             m_active = next.first;
+            m_sent = false;
+            m_cancelOnceSent = false;
         }
         try {
             // Outside the lock: the service may answer at once, from this very call.
             m_service->start(next.first, next.second);
-            return;
         } catch (const std::exception& e) {
             m_writer.post(stateEvent(next.first, RunState::Failed, e.what()));
             const std::lock_guard lock(m_mutex);
             m_active.reset();
+            m_changed.notify_all();
+            continue;
         }
+        bool cancelNow = false;
+        {
+            const std::lock_guard lock(m_mutex);
+            if (m_active == next.first) {
+                m_sent = true;
+                cancelNow = m_cancelOnceSent;
+            }
+        }
+        if (cancelNow) {
+            m_service->cancel(next.first);
+        }
+        return;
     }
 }
 

@@ -46,6 +46,8 @@ private:
     std::condition_variable m_changed;
     std::deque<std::pair<std::int64_t, Spec>> m_waiting;
     std::optional<std::int64_t> m_active;
+    bool m_sent = false;           ///< the service has heard of the active run
+    bool m_cancelOnceSent = false; ///< it was cancelled before that
 };
 
 } // namespace lathe

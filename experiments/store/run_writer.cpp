@@ -62,7 +62,9 @@ struct RunWriter::Impl {
     bool waitForJobs(const std::stop_token& stop);
     void store(std::vector<Job>& batch, const std::stop_token& stop);
     void writeAll(std::vector<Job>& batch);
-    void writeOneByOne(std::vector<Job>& batch);
+    void writeOneByOne(std::vector<Job>& batch, const std::stop_token& stop);
+    bool writeAlone(Job& job, const std::stop_token& stop);
+    bool mayTryAgain(const std::stop_token& stop);
     void write(Job& job);
     void answer(std::vector<Job>& batch);
     void refuseRequests(std::vector<Job>& batch, const std::exception_ptr& why);
@@ -81,8 +83,10 @@ struct RunWriter::Impl {
     Clock::time_point firstArrival{};
     bool urgent = false; ///< somebody waits for an answer
     std::int64_t merged = 0;
-    std::string problem; ///< of the present attempts
-    std::string lost;    ///< the last event that could not be stored at all; stays
+    std::chrono::milliseconds pause = kFirstPause; ///< before the next attempt
+    std::optional<Clock::time_point> giveUp;       ///< set once, when stopping
+    std::string problem;                           ///< of the present attempts
+    std::string lost; ///< the last event that could not be stored at all; stays
     std::map<const void*, std::int64_t> insertedIds; ///< by promise, of the batch being written
     std::jthread thread;                             ///< last: starts when all else stands
 };
@@ -165,8 +169,7 @@ void RunWriter::Impl::work(const std::stop_token& stop) {
 /// Returns when the batch is committed. What cannot be written now is tried again; the queue behind
 /// it fills up and slows the run down rather than lose anything. Only a stopping writer gives up.
 void RunWriter::Impl::store(std::vector<Job>& batch, const std::stop_token& stop) {
-    auto pause = kFirstPause;
-    std::optional<Clock::time_point> giveUp;
+    pause = kFirstPause;
     for (;;) {
         try {
             writeAll(batch);
@@ -175,27 +178,33 @@ void RunWriter::Impl::store(std::vector<Job>& batch, const std::stop_token& stop
         } catch (const StoreError& e) {
             setProblem(e.what());
             if (!e.mayPass()) {
-                writeOneByOne(batch);
-                setProblem({});
-                return;
+                break;
             }
             refuseRequests(batch, std::current_exception());
-        } catch (const std::exception& e) {
-            writeOneByOne(batch);
-            setProblem({});
+        } catch (const std::exception&) {
+            break;
+        }
+        if (!mayTryAgain(stop)) {
+            batch.clear();
             return;
         }
-        if (stop.stop_requested()) {
-            giveUp = giveUp ? giveUp : Clock::now() + kFarewellPatience;
-            if (Clock::now() > *giveUp) {
-                batch.clear();
-                return;
-            }
-        }
-        std::unique_lock lock(mutex);
-        changed.wait_for(lock, pause, [] { return false; });
-        pause = std::min(pause * 2, kLongestPause);
     }
+    writeOneByOne(batch, stop);
+    setProblem({});
+}
+
+/// Waits a moment. @return false when the writer stops and has been patient for long enough
+bool RunWriter::Impl::mayTryAgain(const std::stop_token& stop) {
+    if (stop.stop_requested()) {
+        giveUp = giveUp ? giveUp : Clock::now() + kFarewellPatience;
+        if (Clock::now() > *giveUp) {
+            return false;
+        }
+    }
+    std::unique_lock lock(mutex);
+    changed.wait_for(lock, pause, [] { return false; });
+    pause = std::min(pause * 2, kLongestPause);
+    return true;
 }
 
 void RunWriter::Impl::writeAll(std::vector<Job>& batch) {
@@ -215,23 +224,33 @@ void RunWriter::Impl::writeAll(std::vector<Job>& batch) {
 
 /// One of the batch can never be written (an event of a run that is not there): it alone is left
 /// out, with a word in problem().
-void RunWriter::Impl::writeOneByOne(std::vector<Job>& batch) {
+void RunWriter::Impl::writeOneByOne(std::vector<Job>& batch, const std::stop_token& stop) {
     insertedIds.clear();
-    std::vector<Job> written;
-    for (Job& job : batch) {
+    std::erase_if(batch, [&](Job& job) { return !writeAlone(job, stop); });
+}
+
+bool RunWriter::Impl::writeAlone(Job& job, const std::stop_token& stop) {
+    auto* insert = std::get_if<InsertRun>(&job);
+    for (;;) {
         try {
             Transaction transaction(db);
             write(job);
             transaction.commit();
-            written.push_back(std::move(job));
+            return true;
         } catch (const std::exception& e) {
+            const auto* refused = dynamic_cast<const StoreError*>(&e);
+            if (insert == nullptr && refused != nullptr && refused->mayPass() &&
+                mayTryAgain(stop)) {
+                setProblem(e.what());
+                continue;
+            }
             setLost(std::string("one event could not be stored: ") + e.what());
-            if (const auto* insert = std::get_if<InsertRun>(&job)) {
+            if (insert != nullptr) {
                 insert->id->set_exception(std::current_exception());
             }
+            return false;
         }
     }
-    batch = std::move(written);
 }
 
 void RunWriter::Impl::write(Job& job) {
