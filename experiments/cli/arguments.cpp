@@ -2,9 +2,11 @@
 #include "experiments/cli/arguments.h"
 
 #include "engine/core/error.h"
+#include "experiments/model_cache.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <map>
 
@@ -25,6 +27,14 @@ std::vector<std::string> splitList(const std::string& text) {
     return parts;
 }
 
+/// Whether a model is named by its place rather than by the name of a bundled one.
+bool isModelPath(const std::filesystem::path& path) {
+    std::error_code unreadable;
+    return path.has_parent_path() || path.extension() == ".gguf" ||
+           (std::filesystem::exists(path, unreadable) &&
+            resolveModel(path.string()) == std::filesystem::absolute(path));
+}
+
 /// Files are stored by their full path: a run is repeated from another folder, or by the window.
 Json withFullPath(const ParamSpec& param, Json value) {
     if (!value.is_string() || value.get_ref<const std::string&>().empty()) {
@@ -32,9 +42,7 @@ Json withFullPath(const ParamSpec& param, Json value) {
     }
     const std::filesystem::path path(value.get<std::string>());
     const bool file = param.kind == ParamKind::File || param.kind == ParamKind::Folder;
-    const bool modelPath =
-        param.kind == ParamKind::Model && (path.has_parent_path() || path.extension() == ".gguf");
-    if (!file && !modelPath) {
+    if (!file && !(param.kind == ParamKind::Model && isModelPath(path))) {
         return value;
     }
     // "folder/" names the same model as "folder", and the Spec says so.
@@ -74,7 +82,18 @@ struct GeneralFlags {
     }
 };
 
-GeneralFlags addGeneralFlags(CLI::App& app, StudyCommand& command) {
+/// Strict: a library's conversion would wrap -1 around.
+std::uint64_t readSeed(const std::string& text) {
+    std::uint64_t seed = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, seed);
+    if (error != std::errc{} || stop != end) {
+        throw InputError("--seed must be a whole number from 0 to 2^64 - 1, not '" + text + "'");
+    }
+    return seed;
+}
+
+GeneralFlags addGeneralFlags(CLI::App& app, StudyCommand& command, std::string& seed) {
     app.add_option("--store", command.store);
     app.add_option("--json", command.json);
     app.add_option("--title", command.title);
@@ -83,8 +102,7 @@ GeneralFlags addGeneralFlags(CLI::App& app, StudyCommand& command) {
     return {
         app.add_option("--device", command.spec.device),
         app.add_option("--target", command.spec.target),
-        app.add_option("--threads", command.spec.threads),
-        app.add_option("--seed", command.spec.seed),
+        app.add_option("--threads", command.spec.threads), app.add_option("--seed", seed),
         app.add_option("--repeat", command.spec.repeat)};
 }
 
@@ -100,7 +118,8 @@ parseStudyCommand(const StudyInfo& info, const std::vector<std::string>& argumen
     StudyCommand command;
     command.spec.study = info.id;
     CLI::App app(info.summary, info.id);
-    const GeneralFlags general = addGeneralFlags(app, command);
+    std::string seed;
+    const GeneralFlags general = addGeneralFlags(app, command, seed);
     std::map<std::string, std::string> texts;
     std::map<std::string, CLI::Option*> options;
     const ParamSpec* positional = positionalParam(info);
@@ -120,6 +139,9 @@ parseStudyCommand(const StudyInfo& info, const std::vector<std::string>& argumen
         throw InputError(info.id + ": " + e.what() + " (see lathe-run " + info.id + " --help)");
     }
     command.specGiven = general.given();
+    if (general.seed->count() > 0) {
+        command.spec.seed = readSeed(seed);
+    }
     for (const ParamSpec& param : info.params) {
         if (options[param.name]->count() > 0) {
             command.specGiven = true;

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <unistd.h>
 
 namespace lathe {
 
@@ -24,6 +25,21 @@ JsonOutput::JsonOutput(const std::string& target) : m_standard(target == "-") {
             FileDescriptor(::open(target.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kMode));
         if (!m_fd) {
             throw InputError("--json " + target + " cannot be written: " + std::strerror(errno));
+        }
+    }
+}
+
+void JsonOutput::writeLine(const Json& value) const {
+    const std::string line = dumpJson(value) + "\n";
+    std::size_t written = 0;
+    while (written < line.size()) {
+        const ssize_t count = ::write(fd(), line.data() + written, line.size() - written);
+        if (count > 0) {
+            written += static_cast<std::size_t>(count);
+        } else if (count < 0 && errno == EPIPE) {
+            return;
+        } else if (count < 0 && errno != EINTR) {
+            throw InternalError(std::string("--json: ") + std::strerror(errno));
         }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "engine/core/json.h"
 #include "experiments/remote/child_process.h"
 
 #include <string>
@@ -17,6 +18,9 @@ public:
     int fd() const noexcept { return m_fd.get(); }
     /// Whether it took standard output, which then belongs to JSON alone.
     bool ownsStandardOutput() const noexcept { return m_standard; }
+    /// One value as one line. A reader that is gone is no error.
+    /// @throws InternalError when it cannot be written (disk full)
+    void writeLine(const Json& value) const;
 
 private:
     FileDescriptor m_fd;

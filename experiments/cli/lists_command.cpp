@@ -6,7 +6,6 @@
 
 #include <cstdio>
 #include <fmt/format.h>
-#include <unistd.h>
 
 namespace lathe {
 
@@ -14,11 +13,6 @@ namespace {
 
 constexpr double kMillion = 1e6;
 constexpr double kGigabyte = 1e9;
-
-void writeLine(const JsonOutput& json, const Json& value) {
-    const std::string line = dumpJson(value) + "\n";
-    [[maybe_unused]] const ssize_t count = ::write(json.fd(), line.data(), line.size());
-}
 
 Json deviceJson(const DeviceInfo& info) {
     Json targets = Json::array();
@@ -39,7 +33,7 @@ int modelsCommand(const JsonOutput& json) {
     TextTable table({"Name", "Kind", "Parameters", "MB", "Source", "Title or problem"});
     for (const ModelInfo& model : listModels()) {
         if (json) {
-            writeLine(json, toJson(model));
+            json.writeLine(toJson(model));
         }
         table.add(
             {model.name, model.architecture,
@@ -64,7 +58,7 @@ int devicesCommand(const JsonOutput& json) {
     for (const DeviceInfo& info : devices) {
         const Json record = deviceJson(info);
         if (json) {
-            writeLine(json, record);
+            json.writeLine(record);
         }
         std::string targets;
         for (const Json& target : record.at("targets")) {

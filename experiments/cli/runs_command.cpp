@@ -9,7 +9,6 @@
 #include <ctime>
 #include <fmt/chrono.h>
 #include <set>
-#include <unistd.h>
 
 namespace lathe {
 
@@ -53,11 +52,6 @@ bool nothingStoredYet(const RunsArguments& arguments) {
     return arguments.store.empty() && !std::filesystem::exists(defaultStorePath());
 }
 
-void writeLine(const JsonOutput& json, const Json& value) {
-    const std::string line = dumpJson(value) + "\n";
-    [[maybe_unused]] const ssize_t count = ::write(json.fd(), line.data(), line.size());
-}
-
 Json rowToJson(const RunRow& run) {
     return {
         {"run", run.id},
@@ -85,7 +79,7 @@ int list(const RunsArguments& arguments, const JsonOutput& json) {
     const RunQuery query{joined(arguments.words, " "), 0, arguments.limit};
     for (const RunRow& run : reader.runs(query)) {
         if (json) {
-            writeLine(json, rowToJson(run));
+            json.writeLine(rowToJson(run));
         }
         table.add(
             {std::to_string(run.id), localTime(run.createdMs), run.study,
@@ -131,7 +125,7 @@ int show(const RunsArguments& arguments, const JsonOutput& json) {
     if (json) {
         Json document = exportRun(reader, run.id);
         document.erase("events");
-        writeLine(json, document);
+        json.writeLine(document);
     }
     if (json.ownsStandardOutput()) {
         return 0;
@@ -184,9 +178,13 @@ std::string cellsAsCsv(const std::vector<CellRow>& cells) {
     return text;
 }
 
-int exportCommand(const RunsArguments& arguments) {
+int exportCommand(const RunsArguments& arguments, const JsonOutput& json) {
     RunReader reader(storePath(arguments));
     const RunRow run = requireRun(reader, arguments.id);
+    if (json) {
+        json.writeLine(exportRun(reader, run.id));
+        return 0;
+    }
     const std::string text = arguments.format == "csv"
                                  ? cellsAsCsv(reader.cells(run.id))
                                  : dumpJsonPretty(exportRun(reader, run.id)) + "\n";
@@ -214,8 +212,8 @@ CLI::App* addCommand(
     CLI::App& app, RunsArguments& arguments, const std::string& name, const std::string& help) {
     CLI::App* command = app.add_subcommand(name, help);
     command->add_option("--store", arguments.store, "Run store (default: the user's)");
-    if (name == "list" || name == "show") {
-        command->add_option("--json", arguments.json, "Write JSON lines to FILE or - instead");
+    if (name == "list" || name == "show" || name == "export") {
+        command->add_option("--json", arguments.json, "Write JSON lines to FILE, or - alone");
     }
     if (name != "list") {
         command->add_option("id", arguments.id, "Number of the run")->required();
@@ -236,7 +234,7 @@ int runsCommand(const std::vector<std::string>& words, const JsonOutput& json) {
         "Free text and terms: study:quant state:done tag:paper bits<=4 metric.perplexity<60");
     CLI::App* showing = addCommand(app, arguments, "show", "One run with its cells");
     CLI::App* exporting = addCommand(app, arguments, "export", "A whole run on standard output");
-    exporting->add_option("--format", arguments.format, "json or csv (cells only)")
+    exporting->add_option("--format", arguments.format, "json (indented) or csv (cells only)")
         ->check(CLI::IsMember({"json", "csv"}));
     CLI::App* tagging = addCommand(app, arguments, "tag", "Replace the tags of a run");
     tagging->add_option("tags", arguments.words, "Words; none takes all tags away");
@@ -257,7 +255,8 @@ int runsCommand(const std::vector<std::string>& words, const JsonOutput& json) {
     if (showing->parsed()) {
         return show(arguments, json);
     }
-    return exporting->parsed() ? exportCommand(arguments) : edit(arguments, tagging->parsed());
+    return exporting->parsed() ? exportCommand(arguments, json)
+                               : edit(arguments, tagging->parsed());
 }
 
 } // namespace lathe

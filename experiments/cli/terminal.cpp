@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kProgressPeriod{100};
 constexpr std::size_t kPhaseWidth = 60;
+constexpr std::size_t kValueWidth = 40; // longer ones stand below the table
 
 bool isBound(const std::string& name) { return name.ends_with("_low") || name.ends_with("_high"); }
 
@@ -21,7 +22,7 @@ bool isBound(const std::string& name) { return name.ends_with("_low") || name.en
 std::string nestedTable(const Json& list) {
     std::vector<std::string> columns;
     for (const auto& [key, value] : list.front().items()) {
-        columns.push_back(key);
+        columns.insert(key == "name" ? columns.begin() : columns.end(), key);
     }
     TextTable table(columns);
     for (const Json& entry : list) {
@@ -113,7 +114,9 @@ std::string Terminal::oneCell(const CellChanged& cell) const {
         const std::string shown = readable(*value);
         if (isTable(*value)) {
             rest += "\n" + metric.title + ":\n" + nestedTable(*value);
-        } else if (value->is_string() && shown.find_first_of(" \n") != std::string::npos) {
+        } else if (
+            shown.size() > kValueWidth ||
+            (value->is_string() && shown.find_first_of(" \n") != std::string::npos)) {
             rest += "\n" + metric.title + ":\n" + shown + "\n";
         } else {
             lines.add({metric.title, shown, metric.unit});

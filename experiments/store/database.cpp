@@ -183,7 +183,8 @@ void Database::open(int flags) {
     }
     const int code = sqlite3_open_v2(m_path.c_str(), &m_db, flags | SQLITE_OPEN_NOMUTEX, nullptr);
     if (code != SQLITE_OK) {
-        const bool missing = !std::filesystem::exists(m_path);
+        const bool creating = (flags & SQLITE_OPEN_CREATE) != 0;
+        const bool missing = !creating && !std::filesystem::exists(m_path);
         throw InputError(
             m_path.string() + ": " +
             (missing ? "there is no such run store" : "the run store cannot be opened") + " (" +
