@@ -52,6 +52,19 @@ bool nothingStoredYet(const RunsArguments& arguments) {
     return arguments.store.empty() && !std::filesystem::exists(defaultStorePath());
 }
 
+/// Runs whose program is gone are shown as interrupted, not as running.
+void markInterrupted(const std::filesystem::path& path) {
+    RunReader reader(path);
+    if (reader.countRuns({"state:running"}) + reader.countRuns({"state:queued"}) == 0) {
+        return;
+    }
+    try {
+        const RunWriter writer(path, {});
+    } catch (const Error& e) {
+        std::fprintf(stderr, "lathe-run: states may be out of date: %s\n", e.what());
+    }
+}
+
 Json rowToJson(const RunRow& run) {
     return {
         {"run", run.id},
@@ -75,6 +88,7 @@ int list(const RunsArguments& arguments, const JsonOutput& json) {
         std::fputs("lathe-run: no run is stored yet\n", stderr);
         return 0;
     }
+    markInterrupted(storePath(arguments));
     RunReader reader(storePath(arguments));
     const RunQuery query{joined(arguments.words, " "), 0, arguments.limit};
     for (const RunRow& run : reader.runs(query)) {
@@ -120,6 +134,7 @@ void printCells(const std::vector<CellRow>& cells) {
 }
 
 int show(const RunsArguments& arguments, const JsonOutput& json) {
+    markInterrupted(storePath(arguments));
     RunReader reader(storePath(arguments));
     const RunRow run = requireRun(reader, arguments.id);
     if (json) {
@@ -179,6 +194,7 @@ std::string cellsAsCsv(const std::vector<CellRow>& cells) {
 }
 
 int exportCommand(const RunsArguments& arguments, const JsonOutput& json) {
+    markInterrupted(storePath(arguments));
     RunReader reader(storePath(arguments));
     const RunRow run = requireRun(reader, arguments.id);
     if (json) {

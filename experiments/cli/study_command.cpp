@@ -14,6 +14,8 @@ namespace lathe {
 
 namespace {
 
+constexpr int kCancelled = 130;
+
 /// Stops a run whose output nobody reads any more (`lathe-run ... --json - | head`).
 class StopWhenUnread : public EventSink {
 public:
@@ -111,6 +113,17 @@ Spec completeSpec(const StudyCommand& command, const StudyInfo& info) {
     return spec;
 }
 
+/// How to go on after Ctrl-C.
+void sayHowToResume(const StudyCommand& command, const Spec& spec, std::int64_t id) {
+    if (command.quiet || spec.sweep.empty()) {
+        return;
+    }
+    const std::string store = command.store.empty() ? "" : " --store " + command.store;
+    std::fprintf(
+        stderr, "lathe-run: finished cells are kept; go on with: lathe-run %s --resume %lld%s\n",
+        spec.study.c_str(), static_cast<long long>(id), store.c_str());
+}
+
 } // namespace
 
 int runStudy(const StudyCommand& command, const StudyInfo& info, const JsonOutput& json) {
@@ -128,7 +141,7 @@ int runStudy(const StudyCommand& command, const StudyInfo& info, const JsonOutpu
     unread.watch(queue);
     Runner runner(queue);
     queue.setService(runner);
-    queue.submit(spec, command.title);
+    const std::int64_t id = queue.submit(spec, command.title);
     signals.listen([&queue] { queue.cancelAll(); });
     queue.waitIdle();
     runner.waitIdle();
@@ -136,6 +149,9 @@ int runStudy(const StudyCommand& command, const StudyInfo& info, const JsonOutpu
     const std::string results = terminal.results();
     if (!command.quiet && !json.ownsStandardOutput()) {
         std::fputs(results.c_str(), stdout);
+    }
+    if (runner.exitStatus() == kCancelled) {
+        sayHowToResume(command, spec, id);
     }
     if (const std::string problem = writer.problem(); !problem.empty()) {
         throw InternalError("the run could not be stored whole: " + problem);

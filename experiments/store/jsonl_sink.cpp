@@ -17,7 +17,8 @@ void JsonlSink::post(Event event) noexcept {
             error(cell->message, where);
         }
     } else if (const auto* run = std::get_if<RunChanged>(&event.payload)) {
-        if (isFinal(run->state) && run->state != RunState::Done && run->message != m_lastError) {
+        const bool said = !run->message.empty() && run->message == m_lastError;
+        if (isFinal(run->state) && run->state != RunState::Done && !said) {
             const std::string name(nameOf(run->state));
             error(
                 run->message.empty() ? "the run was " + name : run->message,
