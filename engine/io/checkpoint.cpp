@@ -4,16 +4,16 @@
 #include "engine/core/error.h"
 #include "engine/io/gguf_checkpoint.h"
 #include "engine/io/hf_checkpoint.h"
+#include "engine/io/mapped_file.h"
 
 namespace lathe {
 
 std::unique_ptr<Checkpoint> Checkpoint::open(const std::filesystem::path& path) {
-    std::error_code failed;
-    const std::filesystem::file_status status = std::filesystem::status(path, failed);
-    if (!std::filesystem::exists(status)) {
+    if (!pathExists(path)) {
         throw InputError(path.string() + ": there is no such file or folder");
     }
-    if (std::filesystem::is_directory(status)) {
+    std::error_code failed;
+    if (std::filesystem::is_directory(path, failed)) {
         return std::make_unique<HfCheckpoint>(path);
     }
     if (path.extension() == ".gguf") {

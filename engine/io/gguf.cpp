@@ -5,6 +5,7 @@
 #include "engine/core/error.h"
 #include "engine/io/gguf_reader.h"
 #include "engine/io/mapped_file.h"
+#include "engine/text/utf8.h"
 
 #include <algorithm>
 #include <bit>
@@ -30,7 +31,7 @@ struct TableRow {
 TableRow readTableRow(GgufReader& reader, const std::string& file) {
     TableRow row;
     row.name = reader.text("the name of a tensor");
-    const std::string where = file + ": tensor '" + row.name + "'";
+    const std::string where = file + ": tensor '" + printable(row.name) + "'";
     const auto axes = reader.integer<std::uint32_t>(row.name);
     if (axes > kMaxAxes) {
         throw FormatError(
@@ -129,15 +130,16 @@ void checkLayout(const GgufFile& file, std::size_t dataStart, std::size_t alignm
     for (const auto& [name, entry] : order) {
         if (entry->offset < covered) {
             throw FormatError(
-                file.name() + ": tensors '" + *last + "' and '" + *name + "' overlap in bytes " +
-                std::to_string(entry->offset) + ".." + std::to_string(covered));
+                file.name() + ": tensors '" + printable(*last) + "' and '" + printable(*name) +
+                "' overlap in bytes " + std::to_string(entry->offset) + ".." +
+                std::to_string(covered));
         }
         covered = entry->offset + entry->bytes;
         last = name;
     }
     if (file.fileBytes() > alignedUp(covered, alignment) && last != nullptr) {
         throw FormatError(
-            file.name() + ": the last tensor '" + *last + "' ends at byte " +
+            file.name() + ": the last tensor '" + printable(*last) + "' ends at byte " +
             std::to_string(covered) + ", but the file holds " + std::to_string(file.fileBytes()) +
             "; the file is oversized or damaged");
     }
@@ -178,7 +180,7 @@ GgufFile GgufFile::parse(std::shared_ptr<Storage> storage, const std::string& na
         std::string key = reader.text("a key");
         GgufValue value = reader.value(key);
         if (!file.m_keys.emplace(key, std::move(value)).second) {
-            throw FormatError(name + ": key '" + key + "' occurs twice");
+            throw FormatError(name + ": key '" + printable(key) + "' occurs twice");
         }
     }
     std::vector<TableRow> rows;
@@ -188,7 +190,7 @@ GgufFile GgufFile::parse(std::shared_ptr<Storage> storage, const std::string& na
     const std::size_t alignment = readAlignment(file);
     const std::size_t dataStart = std::min(alignedUp(reader.position(), alignment), fileBytes);
     for (const TableRow& row : rows) {
-        const std::string where = name + ": tensor '" + row.name + "'";
+        const std::string where = name + ": tensor '" + printable(row.name) + "'";
         const std::size_t bytes = storedBytes(row, where);
         checkRange(row, bytes, fileBytes - dataStart, where);
         if (row.offset % alignment != 0) {
@@ -219,7 +221,7 @@ const T* GgufFile::typed(const std::string& key, const char* kind) const {
     }
     const T* content = std::get_if<T>(value);
     if (content == nullptr) {
-        throw FormatError(m_name + ": key '" + key + "' is not " + kind);
+        throw FormatError(m_name + ": key '" + printable(key) + "' is not " + kind);
     }
     return content;
 }
@@ -255,7 +257,7 @@ const std::vector<double>* GgufFile::numbers(const std::string& key) const {
 const GgufFile::Entry& GgufFile::at(const std::string& name) const {
     const auto found = m_entries.find(name);
     if (found == m_entries.end()) {
-        throw FormatError(m_name + ": has no tensor '" + name + "'");
+        throw FormatError(m_name + ": has no tensor '" + printable(name) + "'");
     }
     return found->second;
 }

@@ -4,6 +4,7 @@
 #include "engine/core/error.h"
 #include "engine/io/gguf_config.h"
 #include "engine/text/gguf_tokenizer.h"
+#include "engine/text/utf8.h"
 
 #include <algorithm>
 #include <array>
@@ -110,8 +111,8 @@ GgufCheckpoint::Source GgufCheckpoint::sourceOf(const std::string& ggufName) con
     if (entry.shape.rank() < 1 || entry.shape.rank() > 2 || cutsBlocks ||
         entry.shape[0] % (2 * heads) != 0) {
         throw FormatError(
-            m_file.name() + ": tensor '" + ggufName + "' is " + entry.shape.text() + " " +
-            std::string(entry.type->name) + ", whose rows are no pairs of " +
+            m_file.name() + ": tensor '" + printable(ggufName) + "' is " + entry.shape.text() +
+            " " + std::string(entry.type->name) + ", whose rows are no pairs of " +
             std::to_string(heads) + " heads");
     }
     return {ggufName, heads};
@@ -124,7 +125,7 @@ void GgufCheckpoint::addEntries() {
         }
         const std::string name = huggingFaceName(ggufName);
         if (!m_sources.emplace(name, sourceOf(ggufName)).second) {
-            throw FormatError(m_file.name() + ": two tensors stand for '" + name + "'");
+            throw FormatError(m_file.name() + ": two tensors stand for '" + printable(name) + "'");
         }
         m_entries.emplace(name, Entry{entry.type->dtype, entry.shape});
     }
@@ -133,7 +134,7 @@ void GgufCheckpoint::addEntries() {
 Tensor GgufCheckpoint::tensor(const std::string& name) const {
     const auto found = m_sources.find(name);
     if (found == m_sources.end()) {
-        throw FormatError(m_file.name() + ": has no tensor '" + name + "'");
+        throw FormatError(m_file.name() + ": has no tensor '" + printable(name) + "'");
     }
     const Source& source = found->second;
     if (source.interleavedHeads == 0) {

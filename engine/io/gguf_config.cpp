@@ -2,6 +2,7 @@
 #include "engine/io/gguf_config.h"
 
 #include "engine/core/error.h"
+#include "engine/text/utf8.h"
 
 #include <algorithm>
 #include <cmath>
@@ -213,7 +214,7 @@ Json ggufConfig(const GgufFile& file) {
     const std::string architecture = ggufArchitecture(file);
     if (architecture != "llama" && architecture != "qwen2") {
         throw Unsupported(
-            file.name() + ": architecture '" + architecture +
+            file.name() + ": architecture '" + printable(architecture) +
             "' cannot be read; llama (with mistral) and qwen2 can");
     }
     const ModelKeys keys(file);

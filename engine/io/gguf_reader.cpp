@@ -2,6 +2,7 @@
 #include "engine/io/gguf_reader.h"
 
 #include "engine/core/error.h"
+#include "engine/text/utf8.h"
 
 #include <bit>
 #include <limits>
@@ -12,8 +13,8 @@ std::span<const std::byte> GgufReader::take(std::uint64_t count, std::string_vie
     const std::size_t left = m_bytes.size() - m_position;
     if (count > left) {
         throw FormatError(
-            m_name + ": " + std::string(what) + " at byte " + std::to_string(m_position) +
-            " takes " + std::to_string(count) + " bytes, but only " + std::to_string(left) +
+            m_name + ": " + printable(what) + " at byte " + std::to_string(m_position) + " takes " +
+            std::to_string(count) + " bytes, but only " + std::to_string(left) +
             " remain; the file is truncated or damaged");
     }
     const auto taken = m_bytes.subspan(m_position, static_cast<std::size_t>(count));
@@ -28,10 +29,11 @@ std::string GgufReader::text(std::string_view what) {
 }
 
 GgufReader::Kind GgufReader::kind(const std::string& key) {
-    const auto number = integer<std::uint32_t>("the type of key '" + key + "'");
+    const auto number = integer<std::uint32_t>("the type of key '" + printable(key) + "'");
     if (number > static_cast<std::uint32_t>(Kind::F64)) {
         throw FormatError(
-            m_name + ": key '" + key + "' has the unknown value type " + std::to_string(number));
+            m_name + ": key '" + printable(key) + "' has the unknown value type " +
+            std::to_string(number));
     }
     return static_cast<Kind>(number);
 }
@@ -70,9 +72,9 @@ GgufValue GgufReader::wholeNumber(Kind kind, const std::string& key) {
 
 GgufValue GgufReader::array(const std::string& key) {
     const Kind element = kind(key);
-    const auto count = integer<std::uint64_t>("the length of array '" + key + "'");
+    const auto count = integer<std::uint64_t>("the length of array '" + printable(key) + "'");
     if (element == Kind::Array) {
-        throw FormatError(m_name + ": key '" + key + "' is an array of arrays");
+        throw FormatError(m_name + ": key '" + printable(key) + "' is an array of arrays");
     }
     // No memory is reserved by the count: every element takes bytes of the file, so a lying count
     // runs into the file's end.
@@ -94,7 +96,8 @@ GgufValue GgufReader::array(const std::string& key) {
     for (std::uint64_t i = 0; i < count; ++i) {
         const GgufValue value = wholeNumber(element, key);
         if (!std::holds_alternative<std::int64_t>(value)) {
-            throw FormatError(m_name + ": array '" + key + "' holds a number of over 63 bits");
+            throw FormatError(
+                m_name + ": array '" + printable(key) + "' holds a number of over 63 bits");
         }
         integers.push_back(std::get<std::int64_t>(value));
     }

@@ -3,6 +3,7 @@
 
 #include "engine/core/error.h"
 #include "engine/io/mapped_file.h"
+#include "engine/text/utf8.h"
 
 namespace lathe {
 
@@ -30,19 +31,19 @@ bool isPlainFileName(const std::string& name) {
 
 HfCheckpoint::HfCheckpoint(std::filesystem::path folder) : m_path(std::move(folder)) {
     const std::filesystem::path config = m_path / "config.json";
-    if (!std::filesystem::exists(config)) {
+    if (!pathExists(config)) {
         throw InputError(
             m_path.string() + ": holds no config.json, so it is not a Hugging Face model folder");
     }
     m_config = readObject(config, kMaxConfigBytes);
     const std::filesystem::path index = m_path / "model.safetensors.index.json";
-    if (std::filesystem::exists(m_path / "model.safetensors")) {
+    if (pathExists(m_path / "model.safetensors")) {
         addFile("model.safetensors");
-    } else if (std::filesystem::exists(index)) {
+    } else if (pathExists(index)) {
         addShards(index);
     } else if (
-        std::filesystem::exists(m_path / "pytorch_model.bin") ||
-        std::filesystem::exists(m_path / "pytorch_model.bin.index.json")) {
+        pathExists(m_path / "pytorch_model.bin") ||
+        pathExists(m_path / "pytorch_model.bin.index.json")) {
         throw Unsupported(
             m_path.string() + ": holds pytorch_model.bin only, a format that can run code when "
                               "read; convert it to safetensors");
@@ -53,8 +54,9 @@ HfCheckpoint::HfCheckpoint(std::filesystem::path folder) : m_path(std::move(fold
 }
 
 void HfCheckpoint::addFile(const std::string& name) {
-    if (!std::filesystem::exists(m_path / name)) {
-        throw InputError(m_path.string() + ": the weight file '" + name + "' is missing");
+    if (!pathExists(m_path / name)) {
+        throw InputError(
+            m_path.string() + ": the weight file '" + printable(name) + "' is missing");
     }
     SafetensorsFile file = SafetensorsFile::open(m_path / name);
     if (!file.unknownTypes().empty()) {
@@ -65,13 +67,13 @@ void HfCheckpoint::addFile(const std::string& name) {
         const auto [other, added] = m_fileOf.emplace(tensorName, m_files.size());
         if (!added) {
             throw FormatError(
-                name + ": tensor '" + tensorName + "' is also in " +
+                name + ": tensor '" + printable(tensorName) + "' is also in " +
                 m_files[other->second].path().filename().string());
         }
         m_entries.emplace(tensorName, Entry{entry.dtype, entry.shape});
     }
     m_metadata.insert(file.metadata().begin(), file.metadata().end());
-    m_fileBytes += static_cast<std::int64_t>(std::filesystem::file_size(m_path / name));
+    m_fileBytes += static_cast<std::int64_t>(file.fileBytes());
     m_files.push_back(std::move(file));
 }
 
@@ -86,13 +88,13 @@ void HfCheckpoint::addShards(const std::filesystem::path& index) {
     for (const auto& [tensorName, shard] : weightMap->items()) {
         if (!shard.is_string()) {
             throw FormatError(
-                indexName + ": the file of tensor '" + tensorName + "' is not a name");
+                indexName + ": the file of tensor '" + printable(tensorName) + "' is not a name");
         }
         const auto& fileName = shard.get_ref<const std::string&>();
         if (!isPlainFileName(fileName)) {
             throw FormatError(
-                indexName + ": the file of tensor '" + tensorName +
-                "' must be a plain file name beside the index, not '" + fileName + "'");
+                indexName + ": the file of tensor '" + printable(tensorName) +
+                "' must be a plain file name beside the index, not '" + printable(fileName) + "'");
         }
         auto place = places.find(fileName);
         if (place == places.end()) {
@@ -102,8 +104,8 @@ void HfCheckpoint::addShards(const std::filesystem::path& index) {
         const auto found = m_fileOf.find(tensorName);
         if (found == m_fileOf.end() || found->second != place->second) {
             throw FormatError(
-                indexName + ": tensor '" + tensorName + "' should be in " + fileName +
-                ", but is not");
+                indexName + ": tensor '" + printable(tensorName) + "' should be in " +
+                printable(fileName) + ", but is not");
         }
     }
 }
@@ -111,7 +113,7 @@ void HfCheckpoint::addShards(const std::filesystem::path& index) {
 Tensor HfCheckpoint::tensor(const std::string& name) const {
     const auto found = m_fileOf.find(name);
     if (found == m_fileOf.end()) {
-        throw FormatError(m_path.string() + ": has no tensor '" + name + "'");
+        throw FormatError(m_path.string() + ": has no tensor '" + printable(name) + "'");
     }
     return m_files[found->second].tensor(name);
 }

@@ -77,6 +77,15 @@ int openRegular(const std::filesystem::path& path, struct stat& status) {
 
 } // namespace
 
+bool pathExists(const std::filesystem::path& path) {
+    std::error_code failed;
+    const std::filesystem::file_status status = std::filesystem::status(path, failed);
+    if (!std::filesystem::status_known(status)) {
+        throw InputError(path.string() + ": cannot be examined (" + failed.message() + ")");
+    }
+    return std::filesystem::exists(status);
+}
+
 std::shared_ptr<Storage> mapFile(const std::filesystem::path& path) {
     struct stat status {};
     const Descriptor file(openRegular(path, status));

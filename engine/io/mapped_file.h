@@ -9,6 +9,9 @@
 
 namespace lathe {
 
+/// Is there something at this path? @throws InputError where that cannot be found out.
+bool pathExists(const std::filesystem::path& path);
+
 /// Maps a whole regular file read-only. @throws InputError with the path and the reason.
 std::shared_ptr<Storage> mapFile(const std::filesystem::path& path);
 

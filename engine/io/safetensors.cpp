@@ -4,6 +4,7 @@
 #include "engine/core/check.h"
 #include "engine/core/error.h"
 #include "engine/io/mapped_file.h"
+#include "engine/text/utf8.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -40,7 +41,7 @@ std::int64_t wholeNumber(const Json& value, const std::string& where) {
             return static_cast<std::int64_t>(number);
         }
     }
-    throw FormatError(where + " holds " + dumpJson(value) + ", not a size");
+    throw FormatError(where + " holds " + printable(dumpJson(value)) + ", not a size");
 }
 
 struct RawEntry {
@@ -123,20 +124,23 @@ void checkCover(std::vector<Range> ranges, std::size_t dataBytes, const std::str
     for (const Range& range : ranges) {
         if (range.begin < covered) {
             throw FormatError(
-                file + ": tensors '" + *last + "' and '" + *range.name + "' overlap in bytes " +
-                std::to_string(range.begin) + ".." + std::to_string(covered));
+                file + ": tensors '" + printable(*last) + "' and '" + printable(*range.name) +
+                "' overlap in bytes " + std::to_string(range.begin) + ".." +
+                std::to_string(covered));
         }
         if (range.begin > covered) {
             throw FormatError(
                 file + ": bytes " + std::to_string(covered) + ".." + std::to_string(range.begin) +
-                " before tensor '" + *range.name + "' belong to no tensor; the file is damaged");
+                " before tensor '" + printable(*range.name) +
+                "' belong to no tensor; the file is damaged");
         }
         covered = range.end;
         last = range.name;
     }
     if (covered != dataBytes) {
         throw FormatError(
-            file + ": " + (last ? "the last tensor '" + *last + "' ends" : "the tensors end") +
+            file + ": " +
+            (last ? "the last tensor '" + printable(*last) + "' ends" : "the tensors end") +
             " at byte " + std::to_string(covered) + ", but the file holds " +
             std::to_string(dataBytes) + " after the header; the file is oversized or damaged");
     }
@@ -173,7 +177,7 @@ std::map<std::string, std::string> readMetadata(const Json& value, const std::st
     }
     for (const auto& [key, text] : value.items()) {
         if (!text.is_string()) {
-            throw FormatError(file + ": __metadata__ '" + key + "' is not text");
+            throw FormatError(file + ": __metadata__ '" + printable(key) + "' is not text");
         }
         metadata[key] = text.get<std::string>();
     }
@@ -206,7 +210,7 @@ SafetensorsFile SafetensorsFile::parse(std::shared_ptr<Storage> storage, const s
             file.m_metadata = readMetadata(value, name);
             continue;
         }
-        const std::string where = name + ": tensor '" + key + "'";
+        const std::string where = name + ": tensor '" + printable(key) + "'";
         const RawEntry raw = readEntry(value, where);
         checkRange(raw, dataBytes, where);
         const std::optional<DType> dtype = knownType(raw.type);
@@ -235,12 +239,12 @@ Tensor SafetensorsFile::tensor(const std::string& name) const {
     const std::string file = m_path.filename().string();
     if (const auto unknown = m_unknownTypes.find(name); unknown != m_unknownTypes.end()) {
         throw Unsupported(
-            file + ": tensor '" + name + "' is stored as " + unknown->second +
+            file + ": tensor '" + printable(name) + "' is stored as " + printable(unknown->second) +
             ", a type that cannot be read; convert it to F32, F16 or BF16");
     }
     const auto found = m_entries.find(name);
     if (found == m_entries.end()) {
-        throw FormatError(file + ": has no tensor '" + name + "'");
+        throw FormatError(file + ": has no tensor '" + printable(name) + "'");
     }
     const Entry& entry = found->second;
     const std::size_t offset = m_dataOffset + entry.offset;

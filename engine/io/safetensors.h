@@ -38,6 +38,7 @@ public:
     /// does not align the elements. @throws FormatError if absent, Unsupported for an unknown type.
     Tensor tensor(const std::string& name) const;
     const std::filesystem::path& path() const noexcept { return m_path; }
+    std::size_t fileBytes() const noexcept { return m_storage->bytes(); }
 
     /// Parses from memory (fuzzing, tests); `storage` holds the whole file.
     static SafetensorsFile parse(std::shared_ptr<Storage> storage, const std::string& name);

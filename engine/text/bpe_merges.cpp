@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/text/bpe_merges.h"
 
+#include "engine/core/check.h"
+
+#include <limits>
 #include <queue>
 
 namespace lathe {
@@ -44,6 +47,9 @@ const BpeMerges::Rule* BpeMerges::find(TokenId left, TokenId right) const {
 }
 
 void BpeMerges::apply(std::vector<TokenId>& symbols) const {
+    LATHE_CHECK(
+        symbols.size() <= static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()),
+        "a single word of over two thousand million bytes cannot be encoded");
     std::vector<Symbol> list;
     list.reserve(symbols.size());
     const auto count = static_cast<std::int32_t>(symbols.size());

@@ -45,9 +45,7 @@ std::string normalized(std::string text, UnicodeForm form) {
 class ByteLevelBpe : public Tokenizer {
 public:
     explicit ByteLevelBpe(ByteLevelBpeModel model) : m_model(std::move(model)) {
-        for (std::size_t id = 0; id < m_model.pieces.size(); ++id) {
-            addPiece(m_model.pieces[id], m_model.kinds[id], static_cast<TokenId>(id));
-        }
+        addPieces();
         for (unsigned byte = 0; byte < 256; ++byte) {
             const auto found = m_ids.find(byteLevelCharacter(static_cast<unsigned char>(byte)));
             m_byteIds.at(byte) = found == m_ids.end() ? kNoPiece : found->second;
@@ -110,16 +108,19 @@ public:
 private:
     using Remembered = std::unordered_map<std::string_view, std::vector<TokenId>>;
 
-    void addPiece(const std::string& piece, PieceKind kind, TokenId id) {
-        if (piece.empty()) {
-            return;
+    void addPieces() {
+        std::vector<std::pair<std::string, TokenId>> wholes;
+        for (std::size_t i = 0; i < m_model.pieces.size(); ++i) {
+            const std::string& piece = m_model.pieces[i];
+            const PieceKind kind = m_model.kinds[i];
+            const auto id = static_cast<TokenId>(i);
+            if (kind == PieceKind::UserDefined) {
+                wholes.emplace_back(piece, id);
+            } else if (!piece.empty() && (kind == PieceKind::Normal || kind == PieceKind::Unused)) {
+                m_ids.emplace(piece, id);
+            }
         }
-        if (kind == PieceKind::UserDefined) {
-            m_wholes.add(piece, id);
-        }
-        if (kind == PieceKind::Normal || kind == PieceKind::Unused) {
-            m_ids.emplace(piece, id);
-        }
+        m_wholes = PieceFinder(std::move(wholes), m_model.what);
     }
 
     TokenId
@@ -127,8 +128,8 @@ private:
         const auto found = m_ids.find(piece);
         if (found == m_ids.end()) {
             throw FormatError(
-                m_model.what + ": the merge of '" + left + "' and '" + right + "' needs '" + piece +
-                "', which is not in the vocabulary");
+                m_model.what + ": the merge of '" + printable(left) + "' and '" + printable(right) +
+                "' needs '" + printable(piece) + "', which is not in the vocabulary");
         }
         return found->second;
     }

@@ -4,6 +4,7 @@
 #include "engine/core/error.h"
 #include "engine/text/byte_level_bpe.h"
 #include "engine/text/spm_tokenizer.h"
+#include "engine/text/utf8.h"
 
 #include <cmath>
 
@@ -112,7 +113,8 @@ std::shared_ptr<const Tokenizer> makeBpe(const GgufFile& file) {
         // A piece may begin with the space of older vocabularies, so the search starts behind it.
         const std::size_t space = merge.find(' ', 1);
         if (space == std::string::npos) {
-            throw FormatError(file.name() + ": the merge '" + merge + "' is no pair of pieces");
+            throw FormatError(
+                file.name() + ": the merge '" + printable(merge) + "' is no pair of pieces");
         }
         model.merges.emplace_back(merge.substr(0, space), merge.substr(space + 1));
     }
@@ -144,7 +146,7 @@ std::shared_ptr<const Tokenizer> loadGgufTokenizer(const GgufFile& file) {
         return makeBpe(file);
     }
     throw Unsupported(
-        file.name() + ": vocabularies of type '" + *type +
+        file.name() + ": vocabularies of type '" + printable(*type) +
         "' cannot be read; llama (SentencePiece) and gpt2 (byte-level BPE) can");
 }
 

@@ -21,15 +21,25 @@ std::string IncrementalDetokenizer::append(TokenId id) {
         m_emitted = complete;
     }
     if (m_ids.size() > kWindow && m_emitted == text.size()) {
-        // Decoding depends on what comes before only through whether there is text: the last id may
-        // stand for all of it if it gives some.
-        const std::string last = m_tokenizer.decode(std::span(&m_ids.back(), 1));
-        if (!last.empty()) {
-            m_ids.erase(m_ids.begin(), m_ids.end() - 1);
-            m_emitted = last.size();
-        }
+        shorten();
     }
     return fresh;
+}
+
+/// Decoding depends on what comes before only through whether there is text: an id that gives some
+/// by itself may stand for all before it, and ids that give none may go.
+void IncrementalDetokenizer::shorten() {
+    for (std::size_t i = m_ids.size(); i-- > 0;) {
+        if (!m_tokenizer.decode(std::span(&m_ids[i], 1)).empty()) {
+            std::vector<TokenId> kept{m_ids[i]};
+            if (i + 1 < m_ids.size()) {
+                kept.push_back(m_ids.back());
+            }
+            m_ids = std::move(kept);
+            m_emitted = m_tokenizer.decode(m_ids).size();
+            return;
+        }
+    }
 }
 
 std::string IncrementalDetokenizer::finish() {

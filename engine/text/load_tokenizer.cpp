@@ -16,7 +16,7 @@ constexpr std::size_t kMaxConfigBytes = std::size_t{16} << 20U;
 
 /// A JSON object of the folder; an empty one where the file is absent.
 Json readIfThere(const std::filesystem::path& folder, const char* name) {
-    if (!std::filesystem::exists(folder / name)) {
+    if (!pathExists(folder / name)) {
         return Json::object();
     }
     Json value = parseJson(readTextFile(folder / name, kMaxConfigBytes), name);
@@ -88,7 +88,7 @@ SpecialPieces readSpecialPieces(const std::filesystem::path& folder) {
 
 std::shared_ptr<const Tokenizer> loadSentencePiece(const std::filesystem::path& folder) {
     for (const char* name : {"tokenizer.model", "spiece.model"}) {
-        if (std::filesystem::exists(folder / name)) {
+        if (pathExists(folder / name)) {
             return makeSentencePieceTokenizer(
                 readTextFile(folder / name, kMaxVocabularyBytes), name);
         }
@@ -99,7 +99,7 @@ std::shared_ptr<const Tokenizer> loadSentencePiece(const std::filesystem::path& 
 } // namespace
 
 std::shared_ptr<const Tokenizer> loadTokenizer(const std::filesystem::path& folder) {
-    if (std::filesystem::exists(folder / "tokenizer.json")) {
+    if (pathExists(folder / "tokenizer.json")) {
         const Json json = parseJson(
             readTextFile(folder / "tokenizer.json", kMaxVocabularyBytes), "tokenizer.json");
         // A tokenizer.json that was converted from the SentencePiece model beside it says the same
@@ -114,8 +114,7 @@ std::shared_ptr<const Tokenizer> loadTokenizer(const std::filesystem::path& fold
     if (auto original = loadSentencePiece(folder)) {
         return original;
     }
-    if (std::filesystem::exists(folder / "vocab.json") &&
-        std::filesystem::exists(folder / "merges.txt")) {
+    if (pathExists(folder / "vocab.json") && pathExists(folder / "merges.txt")) {
         const Json vocab =
             parseJson(readTextFile(folder / "vocab.json", kMaxVocabularyBytes), "vocab.json");
         const std::string merges = readTextFile(folder / "merges.txt", kMaxVocabularyBytes);

@@ -2,6 +2,7 @@
 #include "engine/text/pre_tokenizer.h"
 
 #include "engine/core/error.h"
+#include "engine/text/utf8.h"
 
 #include <array>
 
@@ -122,7 +123,7 @@ PreTokenizer preTokenizerByName(const std::string& name) {
         return cuts;
     }
     throw Unsupported(
-        "the pre-tokenizer '" + name + "' is not known, so text would be cut wrongly");
+        "the pre-tokenizer '" + printable(name) + "' is not known, so text would be cut wrongly");
 }
 
 } // namespace lathe

@@ -5,6 +5,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include <algorithm>
 #include <array>
 
 namespace lathe {
@@ -37,6 +38,25 @@ using MatchData = std::unique_ptr<pcre2_match_data, Releaser<pcre2_match_data_fr
 using MatchContext = std::unique_ptr<pcre2_match_context, Releaser<pcre2_match_context_free>>;
 using JitStack = std::unique_ptr<pcre2_jit_stack, Releaser<pcre2_jit_stack_free>>;
 
+/// What a match works in, kept by each thread: texts are cut into many short ones.
+struct MatchWorkspace {
+    MatchData data{pcre2_match_data_create(1, nullptr)};
+    MatchContext context{pcre2_match_context_create(nullptr)};
+    JitStack stack{pcre2_jit_stack_create(kJitStackStart, kJitStackLimit, nullptr)};
+
+    MatchWorkspace() {
+        if (data == nullptr || context == nullptr) {
+            throw InternalError("no memory for a regular expression's match");
+        }
+        pcre2_set_match_limit(context.get(), kMatchLimit);
+        pcre2_set_heap_limit(context.get(), kHeapLimitKiB);
+        // Without a stack of its own the library's small default serves.
+        if (stack != nullptr) {
+            pcre2_jit_stack_assign(context.get(), nullptr, stack.get());
+        }
+    }
+};
+
 } // namespace
 
 struct Regex::Code {
@@ -66,17 +86,7 @@ Regex::Regex(std::string_view pattern, const std::string& what) {
 }
 
 std::vector<Regex::Match> Regex::matches(std::string_view text) const {
-    const MatchData data(pcre2_match_data_create(1, nullptr));
-    const MatchContext context(pcre2_match_context_create(nullptr));
-    const JitStack stack(pcre2_jit_stack_create(kJitStackStart, kJitStackLimit, nullptr));
-    if (data == nullptr || context == nullptr) {
-        throw InternalError("no memory for a regular expression's match");
-    }
-    pcre2_set_match_limit(context.get(), kMatchLimit);
-    pcre2_set_heap_limit(context.get(), kHeapLimitKiB);
-    if (stack != nullptr) {
-        pcre2_jit_stack_assign(context.get(), nullptr, stack.get());
-    }
+    thread_local const MatchWorkspace work;
     std::vector<Match> found;
     const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
     std::size_t from = 0;
@@ -84,8 +94,8 @@ std::vector<Regex::Match> Regex::matches(std::string_view text) const {
     // match would make this quadratic.
     while (from < text.size()) {
         const int result = pcre2_match(
-            m_code->compiled.get(), subject, text.size(), from, PCRE2_NO_UTF_CHECK, data.get(),
-            context.get());
+            m_code->compiled.get(), subject, text.size(), from, PCRE2_NO_UTF_CHECK, work.data.get(),
+            work.context.get());
         if (result == PCRE2_ERROR_NOMATCH) {
             break;
         }
@@ -94,7 +104,7 @@ std::vector<Regex::Match> Regex::matches(std::string_view text) const {
                 m_code->what + ": the regular expression fails on this text (" + messageOf(result) +
                 ")");
         }
-        const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(data.get());
+        const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(work.data.get());
         if (ends[1] > ends[0] && ends[0] >= from) {
             found.push_back({ends[0], ends[1]});
             from = ends[1];

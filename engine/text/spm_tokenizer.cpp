@@ -38,9 +38,7 @@ class SpmTokenizer : public Tokenizer {
 public:
     explicit SpmTokenizer(SpmModel model) : m_model(std::move(model)) {
         m_byteIds.fill(kNoPiece);
-        for (std::size_t i = 0; i < m_model.pieces.size(); ++i) {
-            addPiece(m_model.pieces[i], m_model.kinds[i], static_cast<TokenId>(i));
-        }
+        addPieces();
         m_fingerprint = fingerprintOf(m_model.pieces);
     }
 
@@ -99,17 +97,24 @@ private:
     /// As SentencePiece prints it.
     static constexpr std::string_view kUnknownSurface = " \xE2\x81\x87 ";
 
-    void addPiece(const std::string& piece, PieceKind kind, TokenId id) {
-        if (kind == PieceKind::UserDefined) {
-            m_wholes.add(spacesMarked(piece), id);
-        } else if (kind == PieceKind::Byte) {
-            if (const auto byte = bytePiece(piece)) {
-                m_byteIds[static_cast<unsigned char>(*byte)] = id;
+    void addPieces() {
+        std::vector<std::pair<std::string, TokenId>> wholes;
+        for (std::size_t i = 0; i < m_model.pieces.size(); ++i) {
+            const std::string& piece = m_model.pieces[i];
+            const PieceKind kind = m_model.kinds[i];
+            const auto id = static_cast<TokenId>(i);
+            if (kind == PieceKind::UserDefined) {
+                wholes.emplace_back(spacesMarked(piece), id);
+            } else if (kind == PieceKind::Byte) {
+                if (const auto byte = bytePiece(piece)) {
+                    m_byteIds[static_cast<unsigned char>(*byte)] = id;
+                }
+            } else if (kind == PieceKind::Normal || kind == PieceKind::Unused) {
+                m_ids.emplace(piece, id);
+                m_longest = std::max(m_longest, piece.size());
             }
-        } else if (kind == PieceKind::Normal || kind == PieceKind::Unused) {
-            m_ids.emplace(piece, id);
-            m_longest = std::max(m_longest, piece.size());
         }
+        m_wholes = PieceFinder(std::move(wholes), m_model.what);
     }
 
     TokenId find(std::string_view piece) const {
@@ -195,7 +200,7 @@ private:
             }
         } else if (!m_model.unknown) {
             throw InputError(
-                m_model.what + ": the vocabulary has no piece for '" + std::string(text) +
+                m_model.what + ": the vocabulary has no piece for '" + printable(text) +
                 "' and no unknown piece, so this text cannot be encoded");
         } else if (ids.empty() || ids.back() != *m_model.unknown) {
             ids.push_back(*m_model.unknown);

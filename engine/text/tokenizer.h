@@ -43,6 +43,8 @@ public:
     std::string finish();
 
 private:
+    void shorten();
+
     const Tokenizer& m_tokenizer;
     std::vector<TokenId> m_ids;
     std::size_t m_emitted = 0;

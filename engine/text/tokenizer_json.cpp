@@ -3,6 +3,7 @@
 
 #include "engine/core/error.h"
 #include "engine/text/tokenizer_json_steps.h"
+#include "engine/text/utf8.h"
 
 #include <algorithm>
 
@@ -12,11 +13,12 @@ namespace {
 
 const std::string kFile = "tokenizer.json";
 
-TokenId readId(const Json& value, std::size_t limit, const std::string& piece) {
+TokenId
+readId(const Json& value, std::size_t limit, const std::string& piece, const std::string& what) {
     if (!value.is_number_unsigned() || value.get<std::uint64_t>() >= limit) {
         throw FormatError(
-            "piece '" + piece + "' has the id " + dumpJson(value) + ", which is no number below " +
-            std::to_string(limit));
+            what + ": piece '" + printable(piece) + "' has the id " + printable(dumpJson(value)) +
+            ", which is no number below " + std::to_string(limit));
     }
     return static_cast<TokenId>(value.get<std::uint64_t>());
 }
@@ -32,8 +34,8 @@ void setPiece(ByteLevelBpeModel& model, TokenId id, const std::string& piece, Pi
     }
     if (!model.pieces[index].empty() && model.pieces[index] != piece) {
         throw FormatError(
-            model.what + ": pieces '" + model.pieces[index] + "' and '" + piece +
-            "' have the same id " + std::to_string(id));
+            model.what + ": pieces '" + printable(model.pieces[index]) + "' and '" +
+            printable(piece) + "' have the same id " + std::to_string(id));
     }
     model.pieces[index] = piece;
     model.kinds[index] = kind;
@@ -44,7 +46,8 @@ void readVocab(const Json& vocab, ByteLevelBpeModel& model) {
         throw FormatError(model.what + ": the vocabulary is not an object with pieces");
     }
     for (const auto& [piece, id] : vocab.items()) {
-        setPiece(model, readId(id, idLimit(vocab.size()), piece), piece, PieceKind::Normal);
+        setPiece(
+            model, readId(id, idLimit(vocab.size()), piece, model.what), piece, PieceKind::Normal);
     }
 }
 
@@ -52,7 +55,7 @@ std::pair<std::string, std::string> splitMerge(std::string_view merge, const std
     const std::size_t space = merge.find(' ');
     if (space == std::string_view::npos || space == 0 || space + 1 == merge.size() ||
         merge.find(' ', space + 1) != std::string_view::npos) {
-        throw FormatError(what + ": the merge '" + std::string(merge) + "' is no pair of pieces");
+        throw FormatError(what + ": the merge '" + printable(merge) + "' is no pair of pieces");
     }
     return {std::string(merge.substr(0, space)), std::string(merge.substr(space + 1))};
 }
@@ -69,7 +72,7 @@ void readMerges(const Json& merges, ByteLevelBpeModel& model) {
             model.merges.emplace_back(merge[0].get<std::string>(), merge[1].get<std::string>());
         } else {
             throw FormatError(
-                model.what + ": the merge " + dumpJson(merge) + " is no pair of pieces");
+                model.what + ": the merge " + printable(dumpJson(merge)) + " is no pair of pieces");
         }
     }
 }
@@ -94,11 +97,11 @@ void readAddedTokens(const Json& tokens, ByteLevelBpeModel& model) {
         for (const char* option : {"lstrip", "rstrip", "single_word"}) {
             if (!special && flag(token, option)) {
                 throw Unsupported(
-                    model.what + ": added token '" + content + "' asks for " + option +
+                    model.what + ": added token '" + printable(content) + "' asks for " + option +
                     ", which is not supported");
             }
         }
-        const TokenId id = readId(token["id"], limit, content);
+        const TokenId id = readId(token["id"], limit, content, model.what);
         setPiece(model, id, content, special ? PieceKind::Control : PieceKind::UserDefined);
     }
 }
@@ -170,7 +173,7 @@ makeTokenizerFromJson(const Json& tokenizerJson, const SpecialPieces& special) {
     const Json& bpe = modelOf(tokenizerJson);
     if (modelType(bpe) != "BPE" || flag(bpe, "byte_fallback")) {
         throw Unsupported(
-            kFile + ": the model type '" + modelType(bpe) +
+            kFile + ": the model type '" + printable(modelType(bpe)) +
             (flag(bpe, "byte_fallback") ? "' with byte_fallback" : "'") +
             " cannot be read; byte-level BPE can, and SentencePiece from tokenizer.model");
     }

@@ -2,6 +2,7 @@
 #include "engine/text/tokenizer_json_steps.h"
 
 #include "engine/core/error.h"
+#include "engine/text/utf8.h"
 
 namespace lathe {
 
@@ -70,7 +71,7 @@ void addSplit(const Json& step, PreTokenizer& cuts) {
         keep = invert ? PreTokenizer::Keep::Matches : PreTokenizer::Keep::Gaps;
     } else if (name != "Isolated") {
         throw Unsupported(
-            kFile + ": the Split behaviour '" + name +
+            kFile + ": the Split behaviour '" + printable(name) +
             "' is not supported; Isolated and Removed are");
     }
     cuts.addSplit(Regex(expression, kFile + ": Split"), keep);
@@ -104,7 +105,7 @@ UnicodeForm readNormalizer(const Json& normalizer) {
             form = UnicodeForm::Nfkd;
         } else {
             throw Unsupported(
-                kFile + ": the normalizer '" + type +
+                kFile + ": the normalizer '" + printable(type) +
                 "' is not supported; NFC, NFD, NFKC and "
                 "NFKD are");
         }
@@ -119,7 +120,8 @@ PreTokenizer readPreTokenizer(const Json& preTokenizer) {
         const std::string type = typeOf(step, "pre-tokenizer");
         if (byteLevel) {
             throw Unsupported(
-                kFile + ": the pre-tokenizer '" + type + "' behind ByteLevel is not supported");
+                kFile + ": the pre-tokenizer '" + printable(type) +
+                "' behind ByteLevel is not supported");
         }
         if (type == "ByteLevel") {
             addByteLevel(step, cuts);
@@ -132,7 +134,7 @@ PreTokenizer readPreTokenizer(const Json& preTokenizer) {
                 Regex(single ? R"(\p{N})" : R"(\p{N}+)", "Digits"), PreTokenizer::Keep::All);
         } else {
             throw Unsupported(
-                kFile + ": the pre-tokenizer '" + type +
+                kFile + ": the pre-tokenizer '" + printable(type) +
                 "' is not supported; ByteLevel, Split and Digits are");
         }
     }

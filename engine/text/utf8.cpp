@@ -91,6 +91,26 @@ std::string replaceInvalidUtf8(std::string_view text) {
     return clean;
 }
 
+std::string printable(std::string_view text) {
+    constexpr std::size_t kLongest = 100;
+    constexpr std::string_view kHex = "0123456789ABCDEF";
+    std::string_view shown = text;
+    if (text.size() > kLongest) {
+        shown = text.substr(0, kLongest);
+        shown = shown.substr(0, completeUtf8Length(shown));
+    }
+    std::string result;
+    for (const char c : replaceInvalidUtf8(shown)) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte == 0x7F) {
+            result += {'\\', 'x', kHex[byte / 16], kHex[byte % 16]};
+        } else {
+            result += c;
+        }
+    }
+    return shown.size() < text.size() ? result + "..." : result;
+}
+
 std::size_t completeUtf8Length(std::string_view text) noexcept {
     const std::size_t reach = std::min<std::size_t>(3, text.size());
     for (std::size_t back = 1; back <= reach; ++back) {

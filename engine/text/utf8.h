@@ -18,6 +18,10 @@ char32_t utf8Decode(std::string_view text) noexcept;
 /// Unicode recommends).
 std::string replaceInvalidUtf8(std::string_view text);
 
+/// A name or piece out of a file, fit for a message: control characters as "\\x0A", ill-formed
+/// parts replaced, cut off with "..." behind 100 bytes.
+std::string printable(std::string_view text);
+
 /// Length of `text` without a sequence at its end that is cut off but well-formed so far.
 std::size_t completeUtf8Length(std::string_view text) noexcept;
 

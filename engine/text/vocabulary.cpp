@@ -65,33 +65,63 @@ std::string spacesMarked(std::string_view text) {
     return marked;
 }
 
-void PieceFinder::add(std::string piece, TokenId id) {
-    if (piece.empty()) {
-        return;
+namespace {
+
+constexpr std::size_t kMaxWholeBytes = 1024;
+
+std::size_t byteOf(char c) { return static_cast<unsigned char>(c); }
+
+} // namespace
+
+PieceFinder::PieceFinder(
+    std::vector<std::pair<std::string, TokenId>> pieces, const std::string& what)
+    : m_pieces(std::move(pieces)) {
+    std::erase_if(m_pieces, [](const auto& piece) { return piece.first.empty(); });
+    std::stable_sort(m_pieces.begin(), m_pieces.end(), [](const auto& a, const auto& b) {
+        return a.first < b.first;
+    });
+    const auto repeated =
+        std::unique(m_pieces.begin(), m_pieces.end(), [](const auto& a, const auto& b) {
+            return a.first == b.first;
+        });
+    m_pieces.erase(repeated, m_pieces.end());
+    for (const auto& [piece, id] : m_pieces) {
+        if (piece.size() > kMaxWholeBytes) {
+            throw FormatError(
+                what + ": piece " + std::to_string(id) + " is a user-defined one of " +
+                std::to_string(piece.size()) + " bytes (limit " + std::to_string(kMaxWholeBytes) +
+                ")");
+        }
+        m_begins[byteOf(piece.front())] = true;
     }
-    std::vector<std::size_t>& lengths = m_lengths[piece.front()];
-    const auto place =
-        std::lower_bound(lengths.begin(), lengths.end(), piece.size(), std::greater<>());
-    if (place == lengths.end() || *place != piece.size()) {
-        lengths.insert(place, piece.size());
-    }
-    m_pieces.emplace(std::move(piece), id);
 }
 
 std::optional<PieceFinder::Hit> PieceFinder::longestAt(std::string_view text) const {
-    const auto lengths = text.empty() ? m_lengths.end() : m_lengths.find(text.front());
-    if (lengths == m_lengths.end()) {
-        return std::nullopt;
+    std::optional<Hit> longest;
+    if (text.empty() || !m_begins[byteOf(text.front())]) {
+        return longest;
     }
-    for (const std::size_t length : lengths->second) {
-        if (length <= text.size()) {
-            const auto found = m_pieces.find(text.substr(0, length));
-            if (found != m_pieces.end()) {
-                return Hit{found->second, length};
-            }
+    auto low = m_pieces.begin();
+    auto high = m_pieces.end();
+    // All pieces of the range begin with the first `depth` bytes of the text; the one that ends
+    // there is the first of them.
+    for (std::size_t depth = 0; low != high; ++depth) {
+        if (low->first.size() == depth) {
+            longest = Hit{low->second, depth};
+            ++low;
         }
+        if (depth == text.size()) {
+            break;
+        }
+        const std::size_t next = byteOf(text[depth]);
+        low = std::lower_bound(low, high, next, [depth](const auto& piece, std::size_t byte) {
+            return byteOf(piece.first[depth]) < byte;
+        });
+        high = std::upper_bound(low, high, next, [depth](std::size_t byte, const auto& piece) {
+            return byte < byteOf(piece.first[depth]);
+        });
     }
-    return std::nullopt;
+    return longest;
 }
 
 } // namespace lathe

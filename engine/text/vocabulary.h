@@ -3,11 +3,14 @@
 
 #include "engine/text/tokenizer.h"
 
+#include <array>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 /// Conventions that all vocabularies share.
@@ -54,7 +57,10 @@ std::string spacesMarked(std::string_view text);
 /// Finds user-defined pieces in text.
 class PieceFinder {
 public:
-    void add(std::string piece, TokenId id);
+    PieceFinder() = default;
+    /// Of equal pieces the first counts; empty ones are left out. @throws FormatError when a piece
+    /// is over 1024 bytes long: every place of a text is compared with it.
+    PieceFinder(std::vector<std::pair<std::string, TokenId>> pieces, const std::string& what);
     bool empty() const noexcept { return m_pieces.empty(); }
 
     struct Hit {
@@ -62,12 +68,12 @@ public:
         std::size_t bytes;
     };
     /// The longest piece that `text` begins with.
+    /// @note Cost: at most the longest piece's length times the logarithm of their number.
     std::optional<Hit> longestAt(std::string_view text) const;
 
 private:
-    TextMap<TokenId> m_pieces;
-    /// Lengths that occur, longest first, by first byte.
-    std::unordered_map<char, std::vector<std::size_t>> m_lengths;
+    std::vector<std::pair<std::string, TokenId>> m_pieces; ///< sorted
+    std::array<bool, 256> m_begins{};                      ///< by first byte: is there any?
 };
 
 } // namespace lathe
