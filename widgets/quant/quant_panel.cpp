@@ -128,8 +128,8 @@ bool QuantPanel::editSpec(const Spec& spec) {
 }
 
 void QuantPanel::onEvents(std::span<const Event> events) {
-    bool page = false;
     int changes = SweepRun::Nothing;
+    std::set<int> cells;
     for (const Event& event : events) {
         const auto* state = std::get_if<RunChanged>(&event.payload);
         if (state != nullptr && m_active.contains(event.runId) && isFinal(state->state)) {
@@ -137,22 +137,21 @@ void QuantPanel::onEvents(std::span<const Event> events) {
         }
         int cell = -1;
         const int change = m_run.apply(event, &cell);
-        if (change == SweepRun::Nothing) {
-            continue;
-        }
-        m_fed = true;
-        if ((change & SweepRun::Cells) != 0) {
-            m_results->update(m_run, change, cell);
-            page = true;
-        } else {
-            changes |= change;
-            page = page || (change & SweepRun::Head) != 0;
+        changes |= change;
+        if (cell >= 0) {
+            cells.insert(cell);
+        } else if ((change & SweepRun::Cells) != 0) {
+            for (const auto& [index, closed] : m_run.cells) {
+                cells.insert(index); // the end of a run closes what was running
+            }
         }
     }
-    if (changes != SweepRun::Nothing) {
-        m_results->update(m_run, changes, -1); // once per batch, however many progress lines
+    if (changes == SweepRun::Nothing) {
+        return;
     }
-    if (page) {
+    m_fed = true;
+    m_results->update(m_run, changes, cells); // once per batch, however much it says
+    if (changes != SweepRun::Phase) {
         showPage();
     }
 }

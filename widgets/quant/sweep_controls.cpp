@@ -56,16 +56,22 @@ QString cellCountText(const Spec& spec) {
     const auto skip = spec.params.find("skip");
     const bool skips =
         skip != spec.params.end() && skip->is_string() && !skip->get<std::string>().empty();
-    QString factors = SweepControls::tr("%n method(s)", nullptr, methods) + QStringLiteral(" × ") +
-                      SweepControls::tr("%n bit width(s)", nullptr, bits);
+    QStringList factors;
+    factors
+        << (methods == 1 ? SweepControls::tr("1 method")
+                         : SweepControls::tr("%1 methods").arg(methods));
+    factors
+        << (bits == 1 ? SweepControls::tr("1 bit width")
+                      : SweepControls::tr("%1 bit widths").arg(bits));
     if (groups > 1) {
-        factors += QStringLiteral(" × ") + SweepControls::tr("%n group size(s)", nullptr, groups);
+        factors << SweepControls::tr("%1 group sizes").arg(groups);
     }
+    const QString product = factors.join(QStringLiteral(" × "));
     const int cells = methods * bits * groups + 1;
     // Methods without groups and left-out cells are for the engine to know.
     return groups > 1 || skips
-               ? SweepControls::tr("%1 + float: up to %n cell(s)", nullptr, cells).arg(factors)
-               : SweepControls::tr("%1 + float = %n cell(s)", nullptr, cells).arg(factors);
+               ? SweepControls::tr("%1 + float: up to %2 cells").arg(product).arg(cells)
+               : SweepControls::tr("%1 + float = %2 cells").arg(product).arg(cells);
 }
 
 SweepControls::SweepControls(PanelContext& context, QWidget* parent)

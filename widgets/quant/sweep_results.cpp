@@ -60,7 +60,7 @@ QString sweepHeadline(const SweepRun& run) {
     text += QStringLiteral(" · ") + runStateText(run.state) + QStringLiteral(" · ") +
             SweepResults::tr("%1 of %2 cells").arg(done).arg(run.total);
     if (const int failed = run.failedCount(); failed > 0) {
-        text += QStringLiteral(" · ") + SweepResults::tr("%n failed", nullptr, failed);
+        text += QStringLiteral(" · ") + SweepResults::tr("%1 failed").arg(failed);
     }
     const QString more = run.isActive() ? run.phase : run.message;
     return more.isEmpty() ? text : text + QStringLiteral(" · ") + more;
@@ -232,21 +232,27 @@ void SweepResults::setRun(const SweepRun& run) {
     selectCells({keep.begin(), keep.end()});
 }
 
-void SweepResults::update(const SweepRun& run, int change, int cell) {
+void SweepResults::update(const SweepRun& run, int change, const std::set<int>& cells) {
     m_run = &run;
-    if ((change & SweepRun::Cells) != 0) {
-        if (const SweepCell* found = run.cell(cell)) {
-            m_model->updateCell(*found);
-        } else {
-            setRun(run);
-            return;
-        }
-        showPlot();
-        if (m_selected.contains(cell) || run.cell(cell)->isFloat()) {
-            showDetails();
+    bool points = false;
+    bool details = false;
+    for (const int index : cells) {
+        if (const SweepCell* cell = run.cell(index)) {
+            m_model->updateCell(*cell);
+            points = points || cell->state == CellState::Done;
+            details = details || cell->isFloat() || m_selected.contains(index);
         }
     }
-    showHead();
+    if (points) {
+        showPlot();
+    }
+    if (details) {
+        showDetails();
+    }
+    if (change != SweepRun::Nothing) {
+        showHead();
+        m_exportTable->setEnabled(m_model->rowCount() > 0);
+    }
 }
 
 void SweepResults::showHead() {
@@ -278,7 +284,11 @@ void SweepResults::showPlot() {
         .yLog = isLog(y)};
     const PlotAxes& before = m_plot->axes();
     if (axes.title != before.title || axes.xLog != before.xLog || axes.yLog != before.yLog) {
+        const bool other = axes.title != before.title;
         m_plot->setAxes(axes);
+        if (other) {
+            m_plot->fit(); // a view zoomed for other quantities shows nothing of these
+        }
     }
     m_plot->setEmptyText(
         m_run->isActive() ? tr("The first point appears when the float model has been measured.")
@@ -358,8 +368,8 @@ void SweepResults::showDetails() {
                                     : tr("The numbers of a selected setting stand here.");
     if (m_selected.size() > 1) {
         text += QStringLiteral("<p>%1</p>")
-                    .arg(tr("%n settings are selected; the first one is shown.", nullptr,
-                            static_cast<int>(m_selected.size()))
+                    .arg(tr("%1 settings are selected; the first one is shown.")
+                             .arg(m_selected.size())
                              .toHtmlEscaped());
     }
     m_facts->setText(text);

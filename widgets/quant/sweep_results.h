@@ -32,8 +32,8 @@ public:
 
     /// Shows the run anew; the selection stays when it is the same run.
     void setRun(const SweepRun& run);
-    /// Shows what `change` (SweepRun::Change) says has changed; `cell` is its index or -1.
-    void update(const SweepRun& run, int change, int cell);
+    /// Shows what `change` (SweepRun::Change) says has changed, and the cells of these indices.
+    void update(const SweepRun& run, int change, const std::set<int>& cells);
 
     std::vector<int> selectedCells() const;
     void selectCells(const std::vector<int>& cells);

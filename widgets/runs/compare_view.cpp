@@ -108,9 +108,10 @@ void CompareView::show(const ComparedRun& left, const ComparedRun& right, const 
     QStringList parts;
     const int differing = m_properties->differing();
     parts
-        << (differing == 0
-                ? tr("Parameters and environment are equal.")
-                : tr("%n parameter(s) or facts of the environment differ.", nullptr, differing));
+        << (differing == 0 ? tr("Parameters and environment are equal.")
+            : differing == 1
+                ? tr("One parameter or fact of the environment differs.")
+                : tr("%1 parameters or facts of the environment differ.").arg(differing));
     if (left.row.study != right.row.study) {
         parts << tr("The runs are of different studies: their results do not compare.");
     } else if (comparison.metrics.empty()) {

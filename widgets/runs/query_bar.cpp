@@ -100,9 +100,9 @@ void QueryBar::setProblem(const QString& problem) {
 void QueryBar::setCount(qint64 shown, qint64 total) {
     const QLocale locale;
     m_count->setText(
-        total < 0           ? QString()
-        : query().isEmpty() ? tr("%n run(s)", nullptr, static_cast<int>(total))
-                            : tr("%n run(s) found", nullptr, static_cast<int>(total)));
+        total < 0    ? QString()
+        : total == 1 ? tr("1 run")
+                     : tr("%1 runs").arg(locale.toString(total)));
     m_count->setToolTip(
         total < 0 ? QString()
                   : tr("%1 of %2 are loaded; scrolling loads more")

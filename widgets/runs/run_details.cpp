@@ -23,6 +23,8 @@
 #include <QTreeView>
 #include <QVBoxLayout>
 
+#include <algorithm>
+
 namespace lathe {
 
 namespace {
@@ -140,7 +142,6 @@ QWidget* RunDetails::makeCellsPage() {
         }
     };
     connect(m_cells, &QAbstractItemModel::modelReset, table, fit);
-    connect(m_cells, &QAbstractItemModel::dataChanged, table, fit);
     connect(button, &QToolButton::clicked, this, [this] {
         exportTableInteractively(this, *m_cells, tr("cells-%1").arg(m_row ? m_row->id : 0));
     });
@@ -250,6 +251,8 @@ void RunDetails::onEvents(std::span<const Event> events) {
                  .state = cell->state,
                  .params = cell->params,
                  .metrics = cell->metrics});
+            m_row->cellsDone = static_cast<int>(
+                std::ranges::count(m_cells->cells(), CellState::Done, &CellRow::state));
         } else if (const auto* run = std::get_if<RunChanged>(&event.payload)) {
             m_row->state = run->state;
             m_row->message = run->message;

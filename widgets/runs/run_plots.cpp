@@ -129,6 +129,7 @@ void RunPlots::draw() {
     const PlotAxes& before = m_plot->axes();
     if (before.title != axes.title) {
         m_plot->setAxes(axes);
+        m_plot->fit();
     }
     m_plot->setProvenance(tr("run %1").arg(m_runId));
     m_plot->setSeries(std::move(series));

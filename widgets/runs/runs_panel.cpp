@@ -16,6 +16,7 @@
 #include <QFileDialog>
 #include <QHeaderView>
 #include <QMenu>
+#include <QShortcut>
 #include <QSplitter>
 #include <QStackedWidget>
 #include <QTableView>
@@ -138,6 +139,9 @@ void RunsPanel::connectParts() {
         showRun(id);
         m_context.showRun(id);
     });
+    auto* find = new QShortcut(QKeySequence(QKeySequence::Find), this);
+    find->setContext(Qt::WidgetWithChildrenShortcut);
+    connect(find, &QShortcut::activated, m_query, &QueryBar::focusQuery);
     connect(m_tableState, &StateView::primaryClicked, this, &RunsPanel::primaryClicked);
     connect(&m_context, &PanelContext::runsChanged, this, [this] {
         if (!m_list->isLoading()) {
@@ -255,8 +259,7 @@ void RunsPanel::showSelected() {
     m_detailState->show(
         StateView::Kind::Empty,
         m_selected.size() > 2
-            ? tr("%n runs are selected. Two can be compared.", nullptr,
-                 static_cast<int>(m_selected.size()))
+            ? tr("%1 runs are selected. Two can be compared.").arg(m_selected.size())
             : tr("Select a run to see its details, or two (with Ctrl) to compare them."));
     m_detailPages->setCurrentWidget(m_detailState);
 }
