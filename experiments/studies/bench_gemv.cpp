@@ -195,6 +195,9 @@ HostData makeData(const Problem& p, std::uint64_t seed, RunControl& run) {
     return data;
 }
 
+/// Copies of tiny matrices: more would take longer to make than to multiply.
+constexpr std::int64_t kMostBuffers = 1024;
+
 /// Several equal copies of the weights, so that each product reads them from memory.
 class Rotation {
 public:
@@ -202,7 +205,13 @@ public:
         : m_exec(context.exec), m_problem(p), m_x(upload<float>(data.x, {p.batch, p.in})),
           m_y(Tensor::empty({p.batch, p.out}, DType::F32, m_exec.device())) {
         const auto cache = static_cast<std::int64_t>(lastLevelCacheBytes(m_exec));
-        const std::int64_t copies = 2 + 2 * cache / p.weightBytes();
+        const std::int64_t copies = std::min(2 + 2 * cache / p.weightBytes(), kMostBuffers);
+        if (copies * p.weightBytes() <= cache) {
+            context.run.log(
+                LogLevel::Warning,
+                "the matrix is so small that all its copies fit the cache: the time is that of "
+                "cached weights");
+        }
         for (std::int64_t i = 0; i < copies; ++i) {
             context.run.checkpoint();
             if (p.dense()) {

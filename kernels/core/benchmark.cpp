@@ -18,7 +18,8 @@ using Clock = std::chrono::steady_clock;
 
 /// Where the system does not tell: a size that is large for most processors.
 constexpr std::size_t kUnknownCacheBytes = std::size_t{32} << 20;
-constexpr int kCopyRepeats = 7;
+constexpr int kCopyRepeats = 5;
+constexpr int kCopiesPerRepeat = 2;
 constexpr std::int64_t kCopyGrainBytes = std::int64_t{1} << 20;
 
 double hostMicroseconds(int launches, const std::function<void(int)>& body) {
@@ -57,7 +58,7 @@ double measureCopyBandwidth(ExecContext& context) {
     const std::int64_t bytes = std::max(static_cast<std::int64_t>(wanted), kCopyGrainBytes);
     Tensor from = Tensor::zeros({bytes}, DType::U8, context);
     Tensor to = Tensor::zeros({bytes}, DType::U8, context);
-    const Timing timing = timeKernel(context, kCopyRepeats, 4, [&](int) {
+    const Timing timing = timeKernel(context, kCopyRepeats, kCopiesPerRepeat, [&](int) {
         if (context.device().isCuda()) {
             copy(context, from.constView(), to.view());
             return;
