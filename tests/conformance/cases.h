@@ -11,6 +11,8 @@ void addAttentionCases(std::vector<Check>& checks);
 void addCrossEntropyCases(std::vector<Check>& checks);
 void addEmbeddingCases(std::vector<Check>& checks);
 void addGemmCases(std::vector<Check>& checks);
+void addGroupGemvCases(std::vector<Check>& checks);
+void addLutGemvCases(std::vector<Check>& checks);
 void addRmsNormCases(std::vector<Check>& checks);
 void addRopeCases(std::vector<Check>& checks);
 void addSwiGluCases(std::vector<Check>& checks);

@@ -35,6 +35,8 @@ std::vector<Check> allChecks() {
     addCrossEntropyCases(checks);
     addEmbeddingCases(checks);
     addGemmCases(checks);
+    addGroupGemvCases(checks);
+    addLutGemvCases(checks);
     addRmsNormCases(checks);
     addRopeCases(checks);
     addSwiGluCases(checks);
