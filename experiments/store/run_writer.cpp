@@ -51,6 +51,19 @@ std::size_t bytesOf(const Job& job) {
     return event != nullptr ? payloadBytes(event->payload).size() : 0;
 }
 
+/// Who asks for a new run while the store cannot be written learns it at once: the GUI thread
+/// waits.
+template <class Jobs>
+void refuseRequests(Jobs& jobs, const std::exception_ptr& why) {
+    std::erase_if(jobs, [&why](const Job& job) {
+        const auto* insert = std::get_if<InsertRun>(&job);
+        if (insert != nullptr) {
+            insert->id->set_exception(why);
+        }
+        return insert != nullptr;
+    });
+}
+
 } // namespace
 
 struct RunWriter::Impl {
@@ -64,10 +77,9 @@ struct RunWriter::Impl {
     void writeAll(std::vector<Job>& batch);
     void writeOneByOne(std::vector<Job>& batch, const std::stop_token& stop);
     bool writeAlone(Job& job, const std::stop_token& stop);
-    bool mayTryAgain(const std::stop_token& stop);
+    bool mayTryAgain(const std::stop_token& stop, const std::exception_ptr& why);
     void write(Job& job);
     void answer(std::vector<Job>& batch);
-    void refuseRequests(std::vector<Job>& batch, const std::exception_ptr& why);
     void handOn(std::vector<Job>& batch);
     void setProblem(std::string text);
     void setLost(std::string text);
@@ -171,6 +183,7 @@ void RunWriter::Impl::work(const std::stop_token& stop) {
 void RunWriter::Impl::store(std::vector<Job>& batch, const std::stop_token& stop) {
     pause = kFirstPause;
     for (;;) {
+        std::exception_ptr why;
         try {
             writeAll(batch);
             setProblem({});
@@ -180,11 +193,12 @@ void RunWriter::Impl::store(std::vector<Job>& batch, const std::stop_token& stop
             if (!e.mayPass()) {
                 break;
             }
-            refuseRequests(batch, std::current_exception());
+            why = std::current_exception();
+            refuseRequests(batch, why);
         } catch (const std::exception&) {
             break;
         }
-        if (!mayTryAgain(stop)) {
+        if (!mayTryAgain(stop, why)) {
             batch.clear();
             return;
         }
@@ -193,16 +207,21 @@ void RunWriter::Impl::store(std::vector<Job>& batch, const std::stop_token& stop
     setProblem({});
 }
 
-/// Waits a moment. @return false when the writer stops and has been patient for long enough
-bool RunWriter::Impl::mayTryAgain(const std::stop_token& stop) {
+/// Waits a moment, and refuses new runs meanwhile.
+/// @return false when the writer stops and has been patient for long enough
+bool RunWriter::Impl::mayTryAgain(const std::stop_token& stop, const std::exception_ptr& why) {
     if (stop.stop_requested()) {
         giveUp = giveUp ? giveUp : Clock::now() + kFarewellPatience;
         if (Clock::now() > *giveUp) {
             return false;
         }
     }
+    const auto until = Clock::now() + pause;
     std::unique_lock lock(mutex);
-    changed.wait_for(lock, pause, [] { return false; });
+    do {
+        refuseRequests(queue, why);
+        urgent = false;
+    } while (changed.wait_until(lock, until, [this] { return urgent; }));
     pause = std::min(pause * 2, kLongestPause);
     return true;
 }
@@ -240,7 +259,7 @@ bool RunWriter::Impl::writeAlone(Job& job, const std::stop_token& stop) {
         } catch (const std::exception& e) {
             const auto* refused = dynamic_cast<const StoreError*>(&e);
             if (insert == nullptr && refused != nullptr && refused->mayPass() &&
-                mayTryAgain(stop)) {
+                mayTryAgain(stop, std::current_exception())) {
                 setProblem(e.what());
                 continue;
             }
@@ -273,18 +292,6 @@ void RunWriter::Impl::answer(std::vector<Job>& batch) {
             barrier->reached->set_value();
         }
     }
-}
-
-/// Who asks for a new run while the store cannot be written learns it at once: the GUI thread
-/// waits.
-void RunWriter::Impl::refuseRequests(std::vector<Job>& batch, const std::exception_ptr& why) {
-    std::erase_if(batch, [&why](const Job& job) {
-        const auto* insert = std::get_if<InsertRun>(&job);
-        if (insert != nullptr) {
-            insert->id->set_exception(why);
-        }
-        return insert != nullptr;
-    });
 }
 
 void RunWriter::Impl::handOn(std::vector<Job>& batch) {
