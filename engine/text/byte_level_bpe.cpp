@@ -5,11 +5,7 @@
 #include "engine/text/byte_level.h"
 #include "engine/text/utf8.h"
 
-#include <utf8proc.h>
-
-#include <algorithm>
 #include <array>
-#include <cstdlib>
 
 namespace lathe {
 
@@ -18,29 +14,6 @@ namespace {
 constexpr TokenId kNoPiece = -1;
 /// Words up to this long are remembered within one text: most occur again.
 constexpr std::size_t kRememberedBytes = 64;
-
-std::string normalized(std::string text, UnicodeForm form) {
-    const bool ascii = std::all_of(
-        text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-    if (form == UnicodeForm::AsIs || ascii) {
-        return text;
-    }
-    const bool composed = form == UnicodeForm::Nfc || form == UnicodeForm::Nfkc;
-    const bool compatible = form == UnicodeForm::Nfkc || form == UnicodeForm::Nfkd;
-    const int options = UTF8PROC_STABLE | (composed ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
-                        (compatible ? UTF8PROC_COMPAT : 0);
-    utf8proc_uint8_t* result = nullptr;
-    const utf8proc_ssize_t bytes = utf8proc_map(
-        reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-        static_cast<utf8proc_ssize_t>(text.size()), &result,
-        static_cast<utf8proc_option_t>(options));
-    const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(result, &std::free);
-    if (bytes < 0) {
-        throw InputError(
-            std::string("the text cannot be normalized (") + utf8proc_errmsg(bytes) + ")");
-    }
-    return {reinterpret_cast<const char*>(result), static_cast<std::size_t>(bytes)};
-}
 
 class ByteLevelBpe : public Tokenizer {
 public:

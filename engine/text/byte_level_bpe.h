@@ -2,15 +2,13 @@
 #pragma once
 
 #include "engine/text/bpe_merges.h"
+#include "engine/text/normalize.h"
 #include "engine/text/pre_tokenizer.h"
 #include "engine/text/vocabulary.h"
 
 #include <utility>
 
 namespace lathe {
-
-/// How text is normalized before it is cut.
-enum class UnicodeForm : std::uint8_t { AsIs, Nfc, Nfd, Nfkc, Nfkd };
 
 /// A byte-level BPE vocabulary as its files give it.
 struct ByteLevelBpeModel {

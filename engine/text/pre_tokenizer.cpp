@@ -107,6 +107,11 @@ PreTokenizer::words(std::string_view text, std::deque<std::string>& storage) con
     return current;
 }
 
+Regex::Origin originOf(std::string_view pattern) {
+    const bool known = pattern == kGpt2 || pattern == kLlama3 || pattern == kQwen2;
+    return known ? Regex::Origin::Own : Regex::Origin::File;
+}
+
 std::string_view gpt2Pattern() { return kGpt2; }
 
 PreTokenizer preTokenizerByName(const std::string& name) {
@@ -117,7 +122,9 @@ PreTokenizer preTokenizerByName(const std::string& name) {
         PreTokenizer cuts;
         for (const std::string_view pattern : known.patterns) {
             if (!pattern.empty()) {
-                cuts.addSplit(Regex(pattern, "pre-tokenizer " + name), PreTokenizer::Keep::All);
+                cuts.addSplit(
+                    Regex(pattern, "pre-tokenizer " + name, Regex::Origin::Own),
+                    PreTokenizer::Keep::All);
             }
         }
         return cuts;

@@ -12,15 +12,18 @@ namespace lathe {
 /// A compiled regular expression over UTF-8 (PCRE2, Unicode classes). Immutable.
 class Regex {
 public:
+    /// Where an expression comes from. Those of this program are known to take time in proportion
+    /// to the text; the steps of a stranger's are counted.
+    enum class Origin { Own, File };
     /// @param what names the source in messages. @throws FormatError with the place of the mistake.
-    Regex(std::string_view pattern, const std::string& what);
+    Regex(std::string_view pattern, const std::string& what, Origin origin = Origin::File);
 
     struct Match {
         std::size_t begin;
         std::size_t end;
     };
     /// All matches that hold something, in order. `text` must be well-formed UTF-8.
-    /// @throws FormatError when the expression gives up on this text (its limits are reached).
+    /// @throws FormatError when the expression takes more steps than such a text is worth.
     std::vector<Match> matches(std::string_view text) const;
 
 private:
@@ -52,6 +55,10 @@ private:
     };
     std::vector<Step> m_steps;
 };
+
+/// The origin of a cutting expression in a file: those of the vocabularies in use are known by
+/// their text.
+Regex::Origin originOf(std::string_view pattern);
 
 /// The cutting expression of GPT-2's vocabulary, which `ByteLevel` pre-tokenizers imply.
 std::string_view gpt2Pattern();

@@ -38,6 +38,30 @@ using MatchData = std::unique_ptr<pcre2_match_data, Releaser<pcre2_match_data_fr
 using MatchContext = std::unique_ptr<pcre2_match_context, Releaser<pcre2_match_context_free>>;
 using JitStack = std::unique_ptr<pcre2_jit_stack, Releaser<pcre2_jit_stack_free>>;
 
+/// Steps that a stranger's expression may take on a text: enough for dozens of alternatives at
+/// every place, not for backtracking in squares.
+constexpr std::uint64_t kFreeSteps = 5000;
+constexpr std::uint64_t kStepsPerByte = 500;
+
+/// Counts the steps of one text: how often the library asks, and the bytes it passed in between.
+struct StepCount {
+    std::uint64_t left;
+    std::size_t position = 0;
+};
+
+int countStep(pcre2_callout_block* at, void* data) {
+    auto& count = *static_cast<StepCount*>(data);
+    const std::size_t passed = at->current_position > count.position
+                                   ? at->current_position - count.position
+                                   : count.position - at->current_position;
+    count.position = at->current_position;
+    if (count.left <= passed) {
+        return PCRE2_ERROR_MATCHLIMIT;
+    }
+    count.left -= passed + 1;
+    return 0;
+}
+
 /// What a match works in, kept by each thread: texts are cut into many short ones.
 struct MatchWorkspace {
     MatchData data{pcre2_match_data_create(1, nullptr)};
@@ -61,10 +85,11 @@ struct MatchWorkspace {
 
 struct Regex::Code {
     CompiledCode compiled;
+    Origin origin;
     std::string what;
 };
 
-Regex::Regex(std::string_view pattern, const std::string& what) {
+Regex::Regex(std::string_view pattern, const std::string& what, Origin origin) {
     if (pattern.size() > kMaxPatternBytes) {
         throw FormatError(
             what + ": a regular expression of " + std::to_string(pattern.size()) +
@@ -74,7 +99,9 @@ Regex::Regex(std::string_view pattern, const std::string& what) {
     PCRE2_SIZE at = 0;
     CompiledCode compiled(pcre2_compile(
         reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
-        PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &at, nullptr));
+        PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C |
+            (origin == Origin::File ? PCRE2_AUTO_CALLOUT : 0),
+        &code, &at, nullptr));
     if (compiled == nullptr) {
         throw FormatError(
             what + ": the regular expression is wrong at byte " + std::to_string(at) + " (" +
@@ -82,11 +109,14 @@ Regex::Regex(std::string_view pattern, const std::string& what) {
     }
     // Without just-in-time compilation the interpreter serves, with the same results.
     pcre2_jit_compile(compiled.get(), PCRE2_JIT_COMPLETE);
-    m_code = std::make_shared<const Code>(Code{std::move(compiled), what});
+    m_code = std::make_shared<const Code>(Code{std::move(compiled), origin, what});
 }
 
 std::vector<Regex::Match> Regex::matches(std::string_view text) const {
     thread_local const MatchWorkspace work;
+    StepCount count{kFreeSteps + kStepsPerByte * text.size()};
+    const bool counts = m_code->origin == Origin::File;
+    pcre2_set_callout(work.context.get(), counts ? &countStep : nullptr, &count);
     std::vector<Match> found;
     const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
     std::size_t from = 0;

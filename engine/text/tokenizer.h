@@ -50,8 +50,8 @@ private:
     std::size_t m_emitted = 0;
 };
 
-/// Loads the vocabulary of a model folder: tokenizer.json, else tokenizer.model / spiece.model, else
-/// vocab.json + merges.txt. Null when the folder has none (models fed by ids alone).
+/// Loads the vocabulary of a model folder: tokenizer.json, else tokenizer.model / spiece.model,
+/// else vocab.json + merges.txt. Null when the folder has none (models fed by ids alone).
 /// @throws FormatError, Unsupported naming the pre-tokenizer or model type.
 std::shared_ptr<const Tokenizer> loadTokenizer(const std::filesystem::path& folder);
 

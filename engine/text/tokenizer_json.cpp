@@ -214,7 +214,8 @@ makeTokenizerFromMerges(const Json& vocab, std::string_view merges, const Specia
             model.merges.push_back(splitMerge(line, "merges.txt"));
         }
     }
-    model.preTokenizer.addSplit(Regex(gpt2Pattern(), "GPT-2"), PreTokenizer::Keep::All);
+    model.preTokenizer.addSplit(
+        Regex(gpt2Pattern(), "GPT-2", Regex::Origin::Own), PreTokenizer::Keep::All);
     applySpecial(special, model);
     return makeByteLevelBpe(std::move(model));
 }

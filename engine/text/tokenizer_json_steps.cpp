@@ -74,7 +74,7 @@ void addSplit(const Json& step, PreTokenizer& cuts) {
             kFile + ": the Split behaviour '" + printable(name) +
             "' is not supported; Isolated and Removed are");
     }
-    cuts.addSplit(Regex(expression, kFile + ": Split"), keep);
+    cuts.addSplit(Regex(expression, kFile + ": Split", originOf(expression)), keep);
 }
 
 void addByteLevel(const Json& step, PreTokenizer& cuts) {
@@ -82,7 +82,8 @@ void addByteLevel(const Json& step, PreTokenizer& cuts) {
         cuts.addSpacePrefix();
     }
     if (setting(step, "use_regex", true)) {
-        cuts.addSplit(Regex(gpt2Pattern(), "ByteLevel"), PreTokenizer::Keep::All);
+        cuts.addSplit(
+            Regex(gpt2Pattern(), "ByteLevel", Regex::Origin::Own), PreTokenizer::Keep::All);
     }
 }
 
@@ -131,7 +132,8 @@ PreTokenizer readPreTokenizer(const Json& preTokenizer) {
         } else if (type == "Digits") {
             const bool single = setting(step, "individual_digits", false);
             cuts.addSplit(
-                Regex(single ? R"(\p{N})" : R"(\p{N}+)", "Digits"), PreTokenizer::Keep::All);
+                Regex(single ? R"(\p{N})" : R"(\p{N}+)", "Digits", Regex::Origin::Own),
+                PreTokenizer::Keep::All);
         } else {
             throw Unsupported(
                 kFile + ": the pre-tokenizer '" + printable(type) +
