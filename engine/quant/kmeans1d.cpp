@@ -84,7 +84,8 @@ void Kmeans1d::mergeSorted(std::span<const float> values, std::span<const float>
 
 /// Differences of prefix sums lose what lies below the rounding of the sums themselves, so the sums
 /// start at the weighted median, which is also the centre, and grow outwards: a few huge values at
-/// either end then spoil nothing but ranges that reach them.
+/// either end then spoil nothing but ranges that reach them. The median's own weight, which may
+/// outweigh all the rest, is kept out of the sums (it adds nothing to those of value).
 void Kmeans1d::sumFromMedian() {
     const double half = std::accumulate(m_weight.begin(), m_weight.end(), 0.0) / 2.0;
     std::size_t median = 0;
@@ -92,6 +93,8 @@ void Kmeans1d::sumFromMedian() {
         below += m_weight[++median];
     }
     m_centre = m_value[median];
+    m_median = median;
+    m_medianWeight = m_weight[median];
     for (double& value : m_value) {
         value -= m_centre;
     }
@@ -99,7 +102,7 @@ void Kmeans1d::sumFromMedian() {
         sums->assign(count() + 1, 0.0);
     }
     for (std::size_t i = median; i < count(); ++i) {
-        m_s0[i + 1] = m_s0[i] + m_weight[i];
+        m_s0[i + 1] = m_s0[i] + (i == median ? 0.0 : m_weight[i]);
         m_s1[i + 1] = m_s1[i] + m_weight[i] * m_value[i];
         m_s2[i + 1] = m_s2[i] + m_weight[i] * m_value[i] * m_value[i];
     }
@@ -112,7 +115,8 @@ void Kmeans1d::sumFromMedian() {
 
 /// Cost of one cluster of the values from .. end, both included.
 double Kmeans1d::rangeCost(std::size_t from, std::size_t end) const {
-    const double s0 = m_s0[end + 1] - m_s0[from];
+    const bool withMedian = from <= m_median && m_median <= end;
+    const double s0 = m_s0[end + 1] - m_s0[from] + (withMedian ? m_medianWeight : 0.0);
     const double s1 = m_s1[end + 1] - m_s1[from];
     const double s2 = m_s2[end + 1] - m_s2[from];
     return s0 > 0.0 ? std::max(s2 - s1 * s1 / s0, 0.0) : 0.0;
@@ -162,10 +166,11 @@ void Kmeans1d::solveOne(int layer, std::size_t end, std::size_t lowest, std::siz
     const std::size_t to = std::min(highest, end);
     const std::size_t from = std::min(std::max<std::size_t>(lowest, split(layer - 1, end)), to);
     const double s0 = m_s0[end + 1], s1 = m_s1[end + 1], s2 = m_s2[end + 1];
+    const double beyond = m_median <= end ? m_medianWeight : 0.0;
     double least = std::numeric_limits<double>::infinity();
     std::size_t best = to;
     for (std::size_t i = from; i <= to; ++i) {
-        const double d0 = s0 - m_s0[i], d1 = s1 - m_s1[i];
+        const double d0 = s0 - m_s0[i] + (i <= m_median ? beyond : 0.0), d1 = s1 - m_s1[i];
         const double spread = d0 > 0.0 ? s2 - m_s2[i] - d1 * d1 / d0 : 0.0;
         const double cost = m_previous[i - 1] + std::max(spread, 0.0);
         if (cost < least) {
@@ -178,16 +183,21 @@ void Kmeans1d::solveOne(int layer, std::size_t end, std::size_t lowest, std::siz
 }
 
 double Kmeans1d::rangeCentroid(std::size_t from, std::size_t end) const {
+    const auto first = m_weight.begin() + static_cast<std::ptrdiff_t>(from);
+    const auto last = m_weight.begin() + static_cast<std::ptrdiff_t>(end) + 1;
+    // Offsets from the heaviest value keep the digits of a narrow cluster far from the centre,
+    // whatever else of little weight is in it.
+    const double origin =
+        m_value[from + static_cast<std::size_t>(std::max_element(first, last) - first)];
     double weight = 0.0, total = 0.0, repeats = 0.0, plain = 0.0;
-    // Offsets from the first value keep the digits of a narrow cluster far from the centre.
     for (std::size_t i = from; i <= end; ++i) {
-        const double offset = m_value[i] - m_value[from];
+        const double offset = m_value[i] - origin;
         weight += m_weight[i];
         total += m_weight[i] * offset;
         repeats += m_repeats[i];
         plain += m_repeats[i] * offset;
     }
-    return m_value[from] + (weight > 0.0 ? total / weight : plain / repeats);
+    return origin + (weight > 0.0 ? total / weight : plain / repeats);
 }
 
 Clustering Kmeans1d::clustering(int k) const {

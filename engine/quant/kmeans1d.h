@@ -16,7 +16,8 @@ struct Clustering {
 /// Exact weighted 1-D k-means of one row for every k = 1..maxClusters at once, by dynamic
 /// programming over merged, sorted, centred values in double precision; lowest split on ties. A row
 /// whose weights are all zero counts every value alike; a cluster of zero weight has the plain mean
-/// as centroid.
+/// as centroid. Exact to double precision while the heaviest weight but one (any one may be larger
+/// still) is at most some 1e12 times the lightest that is not zero.
 /// @note Memory: 4 bytes * min(k, distinct) * distinct values (11 MB for 256 clusters of 11008).
 /// @see  SqueezeLLM (arXiv 2306.07629) section 4.1 for the objective; Wu 1991 for the exact method.
 class Kmeans1d {
@@ -54,11 +55,13 @@ private:
 
     std::vector<double> m_value;             ///< distinct values minus m_centre, ascending
     std::vector<double> m_weight, m_repeats; ///< summed weight and number of equal values
-    std::vector<double> m_s0, m_s1, m_s2;    ///< sums of weight * value^n over [median, i)
+    std::vector<double> m_s0, m_s1, m_s2; ///< sums of weight * value^n over [median, i), see .cpp
     std::vector<double> m_previous, m_current;
     std::vector<std::uint32_t> m_split; ///< [layer][end]: where the last cluster of [0, end] begins
     std::vector<double> m_curve;        ///< optimal cost of k = 1, 2, ... layers solved
     double m_centre = 0.0;
+    std::size_t m_median = 0;
+    double m_medianWeight = 0.0;
     int m_max = 0;
 };
 
