@@ -57,7 +57,10 @@ Json parseJson(std::string_view text, std::string_view what) {
     try {
         return Json::parse(text);
     } catch (const Json::exception& e) {
-        throw FormatError(std::string(what) + ": not valid JSON (" + e.what() + ")");
+        // The reason quotes the last token, which may be as long as the text itself.
+        constexpr std::size_t kLongest = 300;
+        const std::string reason = validUtf8(std::string_view(e.what()).substr(0, kLongest));
+        throw FormatError(std::string(what) + ": not valid JSON (" + reason + ")");
     }
 }
 
