@@ -7,12 +7,14 @@ namespace lathe {
 
 void EngineWatch::engineStateChanged(EngineState state, std::string message) noexcept {
     QMetaObject::invokeMethod(
-        this, [this, state, text = QString::fromStdString(message)] { emit stateChanged(state, text); },
+        this,
+        [this, state, text = QString::fromStdString(message)] { emit stateChanged(state, text); },
         Qt::QueuedConnection);
 }
 
 void EngineWatch::engineReady(const EngineInfo& info) noexcept {
-    QMetaObject::invokeMethod(this, [this, info] { emit ready(info); }, Qt::QueuedConnection);
+    QMetaObject::invokeMethod(
+        this, [this, info] { emit ready(info); }, Qt::QueuedConnection);
 }
 
 void EngineWatch::engineSaid(std::string line) noexcept {

@@ -20,11 +20,11 @@ public:
 
 private:
     int m_steps = 0;
-    double m_fraction = 0.0;     ///< at the last step
+    double m_fraction = 0.0; ///< at the last step
     double m_seconds = 0.0;
     double m_latest = 0.0;
-    double m_perUnit = 0.0;      ///< seconds for the whole run, averaged
-    double m_deviation = 0.0;    ///< mean absolute deviation of it
+    double m_perUnit = 0.0;   ///< seconds for the whole run, averaged
+    double m_deviation = 0.0; ///< mean absolute deviation of it
 };
 
 } // namespace lathe

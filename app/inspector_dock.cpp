@@ -114,7 +114,18 @@ void InspectorDock::showRun(qint64 runId) {
     refresh();
 }
 
+void InspectorDock::showEvent(QShowEvent* event) {
+    QDockWidget::showEvent(event);
+    if (m_stale) {
+        refresh();
+    }
+}
+
 void InspectorDock::refresh() {
+    m_stale = !isVisible(); // what nobody sees is not read from the store
+    if (m_stale) {
+        return;
+    }
     if (m_run == 0) {
         m_pages->setCurrentWidget(m_empty);
         return;
@@ -127,8 +138,7 @@ void InspectorDock::refresh() {
             return;
         }
         const QString title = QString::fromStdString(row->title.empty() ? row->study : row->title);
-        m_title->setText(
-            tr("Run %1 · %2 · %3").arg(m_run).arg(title, runStateText(row->state)));
+        m_title->setText(tr("Run %1 · %2 · %3").arg(m_run).arg(title, runStateText(row->state)));
         fillParameters(*row);
         fillEnvironment(*row);
         fillArtifacts(m_run);

@@ -30,6 +30,7 @@ public:
     void refresh();
 
 private:
+    void showEvent(QShowEvent* event) override;
     void fillParameters(const RunRow& row);
     void fillEnvironment(const RunRow& row);
     void fillArtifacts(qint64 runId);
@@ -38,6 +39,7 @@ private:
     PanelContext& m_context;
     qint64 m_run = 0;
     bool m_notesEdited = false;
+    bool m_stale = false;
     QStackedWidget* m_pages;
     StateView* m_empty;
     QLabel* m_title;

@@ -61,7 +61,8 @@ void JobList::onEvents(std::span<const Event> events) {
         }
     }
     for (const std::size_t row : touched) {
-        emit dataChanged(index(static_cast<int>(row), 0), index(static_cast<int>(row), ColumnCount - 1));
+        emit dataChanged(
+            index(static_cast<int>(row), 0), index(static_cast<int>(row), ColumnCount - 1));
     }
     if (activeCount() != before || !touched.empty()) {
         emit activeChanged();
@@ -76,8 +77,8 @@ void JobList::take(Job& job, const Event& event) {
     }
     if (const auto* progress = std::get_if<Progress>(&event.payload)) {
         job.phase = QString::fromStdString(progress->phase);
-        job.fraction = std::isfinite(progress->fraction) ? std::clamp(progress->fraction, 0.0, 1.0)
-                                                         : -1.0;
+        job.fraction =
+            std::isfinite(progress->fraction) ? std::clamp(progress->fraction, 0.0, 1.0) : -1.0;
         job.eta.report(progress->fraction, seconds);
     } else if (const auto* cell = std::get_if<CellChanged>(&event.payload)) {
         job.cellsDone += cell->state != CellState::Running ? 1 : 0;
@@ -87,7 +88,8 @@ void JobList::take(Job& job, const Event& event) {
         job.message = QString::fromStdString(run->message);
         if (const auto cells = run->record.find("cells");
             cells != run->record.end() && cells->is_number_unsigned()) {
-            job.cellsTotal = static_cast<int>(std::min<std::uint64_t>(*cells, 1000000));
+            job.cellsTotal =
+                static_cast<int>(std::min<std::uint64_t>(cells->get<std::uint64_t>(), 1000000));
         }
         if (isFinal(run->state)) {
             job.cancelling = false;
@@ -118,9 +120,8 @@ int JobList::activeCount() const {
 }
 
 bool JobList::isActive(qint64 runId) const {
-    return std::ranges::any_of(m_jobs, [runId](const Job& job) {
-        return job.id == runId && !isFinal(job.state);
-    });
+    return std::ranges::any_of(
+        m_jobs, [runId](const Job& job) { return job.id == runId && !isFinal(job.state); });
 }
 
 qint64 JobList::runningId() const {

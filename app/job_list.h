@@ -18,8 +18,16 @@ namespace lathe {
 class JobList : public QAbstractTableModel {
     Q_OBJECT
 public:
-    enum Column { RunColumn, BarColumn, DoneColumn, ElapsedColumn, LeftColumn, StateColumn,
-                  CancelColumn, ColumnCount };
+    enum Column {
+        RunColumn,
+        BarColumn,
+        DoneColumn,
+        ElapsedColumn,
+        LeftColumn,
+        StateColumn,
+        CancelColumn,
+        ColumnCount
+    };
     /// FractionRole: 0..1, negative when unknown; PhaseRole: what it does now.
     enum Role { RunIdRole = Qt::UserRole, FractionRole, PhaseRole, ActiveRole };
 

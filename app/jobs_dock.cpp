@@ -28,8 +28,8 @@ class BarDelegate : public QStyledItemDelegate {
 public:
     using QStyledItemDelegate::QStyledItemDelegate;
 
-    void paint(QPainter* painter, const QStyleOptionViewItem& option,
-               const QModelIndex& index) const override {
+    void paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index)
+        const override {
         QStyleOptionViewItem item = option;
         initStyleOption(&item, index);
         item.text.clear();
@@ -72,7 +72,8 @@ JobsDock::JobsDock(JobList& jobs, QWidget* parent)
     : QDockWidget(tr("Jobs"), parent), m_jobs(jobs), m_pages(new QStackedWidget),
       m_empty(new StateView), m_view(new QTreeView) {
     setObjectName(QStringLiteral("jobsDock"));
-    m_empty->show(StateView::Kind::Empty, tr("No jobs in this session. Start one in a panel with Run."));
+    m_empty->show(
+        StateView::Kind::Empty, tr("No jobs in this session. Start one in a panel with Run."));
     m_view->setModel(&jobs);
     m_view->setRootIsDecorated(false);
     m_view->setUniformRowHeights(true);
@@ -106,7 +107,8 @@ JobsDock::JobsDock(JobList& jobs, QWidget* parent)
     connect(m_view, &QTreeView::activated, this, [this](const QModelIndex& index) {
         emit openRequested(index.data(JobList::RunIdRole).toLongLong());
     });
-    connect(m_view->selectionModel(), &QItemSelectionModel::selectionChanged, this, &JobsDock::refresh);
+    connect(
+        m_view->selectionModel(), &QItemSelectionModel::selectionChanged, this, &JobsDock::refresh);
     connect(&jobs, &JobList::activeChanged, this, &JobsDock::refresh);
     connect(&jobs, &QAbstractItemModel::rowsInserted, this, &JobsDock::placeButtons);
     connect(&jobs, &QAbstractItemModel::modelReset, this, &JobsDock::placeButtons);
@@ -121,10 +123,15 @@ QWidget* JobsDock::makeButtons() {
         button->setAccessibleName(text);
         return button;
     };
-    m_cancel = make(QStringLiteral("cancel"), tr("Cancel"), tr("Stop the selected job (Del); what is done stays stored"));
-    m_cancelAll = make(QStringLiteral("stop"), tr("Cancel all"), tr("Stop everything that waits or runs"));
+    m_cancel = make(
+        QStringLiteral("cancel"), tr("Cancel"),
+        tr("Stop the selected job (Del); what is done stays stored"));
+    m_cancelAll =
+        make(QStringLiteral("stop"), tr("Cancel all"), tr("Stop everything that waits or runs"));
     m_open = make(QStringLiteral("open"), tr("Show"), tr("Show the selected run in its panel"));
-    m_clear = make(QStringLiteral("close"), tr("Clear ended"), tr("Take ended jobs off this list; they stay in the store"));
+    m_clear = make(
+        QStringLiteral("close"), tr("Clear ended"),
+        tr("Take ended jobs off this list; they stay in the store"));
     auto* column = new QWidget;
     auto* layout = new QVBoxLayout(column);
     layout->setContentsMargins(0, 0, 0, 0);

@@ -44,7 +44,10 @@ protected:
             return true;
         }
         for (const int column : {LogList::SourceColumn, LogList::TextColumn}) {
-            if (source->index(row, column, parent).data().toString().contains(m_text, Qt::CaseInsensitive)) {
+            if (source->index(row, column, parent)
+                    .data()
+                    .toString()
+                    .contains(m_text, Qt::CaseInsensitive)) {
                 return true;
             }
         }
@@ -113,12 +116,15 @@ LogDock::LogDock(LogList& log, QWidget* parent)
     setWidget(body);
 
     const auto filter = [this] {
-        static_cast<LogFilter*>(m_filtered)->setWanted(m_level->currentData().toInt(), m_filter->text());
+        static_cast<LogFilter*>(m_filtered)
+            ->setWanted(m_level->currentData().toInt(), m_filter->text());
         refresh();
     };
     connect(m_level, &QComboBox::currentIndexChanged, this, filter);
     connect(m_filter, &QLineEdit::textChanged, this, filter);
-    connect(copy, &QToolButton::clicked, this, [this] { QApplication::clipboard()->setText(shownText()); });
+    connect(copy, &QToolButton::clicked, this, [this] {
+        QApplication::clipboard()->setText(shownText());
+    });
     connect(store, &QToolButton::clicked, this, &LogDock::save);
     connect(m_filtered, &QAbstractItemModel::rowsInserted, this, &LogDock::refresh);
     connect(m_filtered, &QAbstractItemModel::rowsRemoved, this, &LogDock::refresh);
@@ -135,19 +141,22 @@ void LogDock::refresh() {
 QString LogDock::shownText() const {
     QString text;
     for (int row = 0; row < m_filtered->rowCount(); ++row) {
-        text += m_log.lineText(m_filtered->mapToSource(m_filtered->index(row, 0)).row()) + QLatin1Char('\n');
+        text += m_log.lineText(m_filtered->mapToSource(m_filtered->index(row, 0)).row()) +
+                QLatin1Char('\n');
     }
     return text;
 }
 
 void LogDock::save() {
-    auto* dialog = new QFileDialog(this, tr("Save the log"), QString(), tr("Text files (*.txt *.log)"));
+    auto* dialog =
+        new QFileDialog(this, tr("Save the log"), QString(), tr("Text files (*.txt *.log)"));
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     dialog->setAcceptMode(QFileDialog::AcceptSave);
     dialog->setDefaultSuffix(QStringLiteral("txt"));
     connect(dialog, &QFileDialog::fileSelected, this, [this](const QString& path) {
         QSaveFile file(path);
-        if (!file.open(QIODevice::WriteOnly) || file.write(shownText().toUtf8()) < 0 || !file.commit()) {
+        if (!file.open(QIODevice::WriteOnly) || file.write(shownText().toUtf8()) < 0 ||
+            !file.commit()) {
             m_log.add(LogLevel::Error, tr("log"), tr("%1: %2").arg(path, file.errorString()));
         }
     });

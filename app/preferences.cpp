@@ -60,10 +60,10 @@ public:
         const QByteArray encoded = raw(key).toString().toLatin1();
         const auto decoded =
             QByteArray::fromBase64Encoding(encoded, QByteArray::AbortOnBase64DecodingErrors);
-        if (!decoded || decoded->size() > kMaxLayoutBytes) {
+        if (!decoded || decoded.decoded.size() > kMaxLayoutBytes) {
             return refuse(key), QByteArray();
         }
-        return *decoded;
+        return decoded.decoded;
     }
 
     QString text(const char* key, qsizetype longest) {
@@ -147,7 +147,8 @@ QString writePreferences(const Preferences& p, const QString& file) {
     settings.setValue(QStringLiteral("seen_interrupted"), p.seenInterrupted);
     settings.setValue(QStringLiteral("recent_models"), p.recentModels);
     settings.setValue(QStringLiteral("geometry"), QString::fromLatin1(p.geometry.toBase64()));
-    settings.setValue(QStringLiteral("window_state"), QString::fromLatin1(p.windowState.toBase64()));
+    settings.setValue(
+        QStringLiteral("window_state"), QString::fromLatin1(p.windowState.toBase64()));
     settings.setValue(QStringLiteral("current_panel"), p.currentPanel);
     const QByteArray panels = QJsonDocument(p.panels).toJson(QJsonDocument::Compact);
     settings.setValue(QStringLiteral("panels"), QString::fromLatin1(panels.toBase64()));

@@ -42,7 +42,11 @@ void Workbench::Relay::post(Event event) noexcept {
 }
 
 Workbench::Workbench(Options options, Settings& settings, QObject* parent)
-    : PanelContext(parent), m_options(std::move(options)), m_settings(settings) {
+    : PanelContext(parent), m_options(std::move(options)), m_settings(settings),
+      m_logFile(m_options.logFile) {
+    connect(&m_log, &QAbstractItemModel::rowsInserted, this, [this](const QModelIndex&, int row) {
+        m_logFile.add(m_log.lineText(row));
+    });
     connect(&m_watch, &EngineWatch::stateChanged, this, &Workbench::onEngineState);
     connect(&m_watch, &EngineWatch::described, this, &Workbench::onDescribed);
     connect(&m_watch, &EngineWatch::said, this, [this](const QString& line) {
@@ -52,8 +56,8 @@ Workbench::Workbench(Options options, Settings& settings, QObject* parent)
         m_info = std::make_unique<EngineInfo>(info);
         m_log.add(
             LogLevel::Info, tr("engine"),
-            tr("Ready: %1 on %2").arg(
-                QString::fromStdString(info.build), QString::fromStdString(info.device)));
+            tr("Ready: %1 on %2")
+                .arg(QString::fromStdString(info.build), QString::fromStdString(info.device)));
         for (const QString& path : m_settings.get().recentModels) {
             m_engine->describeModel(path.toStdString());
         }
@@ -97,8 +101,7 @@ void Workbench::openStore() {
             if (path.has_parent_path()) {
                 std::filesystem::create_directories(path.parent_path());
             }
-            opened->writer =
-                std::make_unique<RunWriter>(path, std::vector<EventSink*>{&m_bridge});
+            opened->writer = std::make_unique<RunWriter>(path, std::vector<EventSink*>{&m_bridge});
             opened->reader = std::make_unique<RunReader>(path);
             opened->interrupted =
                 opened->reader->runs({.text = "state:interrupted", .limit = kMaxInterrupted});
@@ -147,7 +150,8 @@ void Workbench::dismissInterrupted() {
 }
 
 void Workbench::startDemonstration() {
-    if (m_settings.get().firstStartDone || m_options.safeMode || m_options.firstStartSpec.isEmpty()) {
+    if (m_settings.get().firstStartDone || m_options.safeMode ||
+        m_options.firstStartSpec.isEmpty()) {
         return;
     }
     QFile file(m_options.firstStartSpec);
@@ -165,6 +169,7 @@ void Workbench::startDemonstration() {
         m_settings.change([](Preferences& p) { p.firstStartDone = true; });
         m_settings.saveNow();
         showRun(m_demonstration);
+        emit demonstrationStarted(m_demonstration);
     } catch (const Error& e) {
         m_log.add(LogLevel::Warning, tr("first start"), QString::fromUtf8(e.what()));
     }
@@ -222,7 +227,8 @@ void Workbench::onEvents(std::span<const Event> events) {
     bool runs = false;
     for (const Event& event : events) {
         if (const auto* line = std::get_if<LogLine>(&event.payload)) {
-            m_log.add(line->level, tr("run %1").arg(event.runId), QString::fromStdString(line->text));
+            m_log.add(
+                line->level, tr("run %1").arg(event.runId), QString::fromStdString(line->text));
         } else if (const auto* run = std::get_if<RunChanged>(&event.payload)) {
             runs = true;
             if (!run->message.empty() && isFinal(run->state)) {
@@ -244,6 +250,9 @@ void Workbench::onEvents(std::span<const Event> events) {
 void Workbench::onEngineState(EngineState state, const QString& message) {
     m_state = state;
     m_stateMessage = message;
+    if (state == EngineState::Ready) {
+        m_restartAsked = false;
+    }
     if (!message.isEmpty()) {
         const bool bad = state != EngineState::Ready && state != EngineState::Starting;
         m_log.add(bad ? LogLevel::Error : LogLevel::Info, tr("engine"), message);
@@ -285,7 +294,10 @@ QString Workbench::storeProblem() const {
 
 int Workbench::enginePid() const { return m_engine ? m_engine->childPid() : 0; }
 
-void Workbench::restartEngine() { m_engine->restart(); }
+void Workbench::restartEngine() {
+    m_restartAsked = true;
+    m_engine->restart();
+}
 
 const EngineInfo* Workbench::engine() const { return m_info.get(); }
 
@@ -325,7 +337,9 @@ RunReader& Workbench::reader() {
     return *m_reader;
 }
 
-QString Workbench::storePath() const { return QString::fromStdString(m_options.storePath.string()); }
+QString Workbench::storePath() const {
+    return QString::fromStdString(m_options.storePath.string());
+}
 
 void Workbench::showRun(qint64 runId) {
     emit showRunRequested(runId);

@@ -3,6 +3,7 @@
 
 #include "app/engine_watch.h"
 #include "app/job_list.h"
+#include "app/log_file.h"
 #include "app/log_list.h"
 #include "app/settings.h"
 #include "experiments/store/run_queue.h"
@@ -28,8 +29,9 @@ public:
     struct Options {
         std::filesystem::path storePath;
         QStringList engineCommand;
-        QString firstStartSpec;  ///< file; empty: none
-        bool safeMode = false;   ///< no demonstration
+        QString firstStartSpec; ///< file; empty: none
+        QString logFile{};      ///< empty: none
+        bool safeMode = false;  ///< no demonstration
     };
 
     Workbench(Options options, Settings& settings, QObject* parent = nullptr);
@@ -42,6 +44,8 @@ public:
     const QString& engineMessage() const { return m_stateMessage; }
     int enginePid() const;
     void restartEngine();
+    /// The present restart was asked for: no crash.
+    bool restartAsked() const { return m_restartAsked; }
     void cancelAll();
     /// Empty while the store is well.
     QString storeProblem() const;
@@ -72,6 +76,7 @@ signals:
     void storeChecked(); ///< problem or size may have changed
     void eventsReady(std::span<const lathe::Event> events);
     void messageShown(const QString& text);
+    void demonstrationStarted(qint64 runId);
     void showRunRequested(qint64 runId);
     void editSpecRequested(const lathe::Spec& spec);
 
@@ -95,6 +100,7 @@ private:
     Options m_options;
     Settings& m_settings;
     JobList m_jobs;
+    LogFile m_logFile;
     LogList m_log;
     EventBridge m_bridge;
     EngineWatch m_watch;
@@ -103,6 +109,7 @@ private:
     std::vector<ModelInfo> m_opened; ///< of the user, described by the engine
     EngineState m_state = EngineState::Starting;
     QString m_stateMessage;
+    bool m_restartAsked = false;
     std::vector<RunRow> m_interrupted;
     qint64 m_demonstration = 0;
     qint64 m_dataVersion = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/base/plot_data.h"
 
+#include "widgets/base/table_csv.h"
+
 #include <QCoreApplication>
 #include <QLocale>
 
@@ -91,23 +93,6 @@ QStringList row(const PlotSeries& series, const PlotPoint& point) {
     return {
         series.name,           shortest(point.x), shortest(point.y),        shortest(point.yLow),
         shortest(point.yHigh), point.label,       QString::number(point.id)};
-}
-
-QString csvField(QString text) {
-    if (text.contains(QLatin1Char('"')) || text.contains(QLatin1Char(',')) ||
-        text.contains(QLatin1Char('\n')) || text.contains(QLatin1Char('\r'))) {
-        text.replace(QLatin1Char('"'), QStringLiteral("\"\""));
-        return QLatin1Char('"') + text + QLatin1Char('"');
-    }
-    return text;
-}
-
-QString csvLine(const QStringList& fields) {
-    QStringList quoted;
-    for (const QString& field : fields) {
-        quoted << csvField(field);
-    }
-    return quoted.join(QLatin1Char(',')) + QStringLiteral("\r\n");
 }
 
 QString quantity(const QString& label) {
@@ -235,16 +220,15 @@ QString plotTsv(const std::vector<PlotSeries>& series, const PlotAxes& axes) {
 
 QByteArray
 plotCsv(const std::vector<PlotSeries>& series, const PlotAxes& axes, const QString& provenance) {
-    QString text = QStringLiteral("# ") +
-                   QString(provenance).replace(QLatin1Char('\n'), QLatin1Char(' ')) +
-                   QStringLiteral("\r\n");
-    text += csvLine(headLine(axes));
+    QByteArray csv =
+        "# " + QString(provenance).replace(QLatin1Char('\n'), QLatin1Char(' ')).toUtf8() + "\r\n";
+    csv += csvLine(headLine(axes));
     for (const PlotSeries& one : series) {
         for (const PlotPoint& point : one.points) {
-            text += csvLine(row(one, point));
+            csv += csvLine(row(one, point));
         }
     }
-    return text.toUtf8();
+    return csv;
 }
 
 Json plotJson(
