@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/engine/quant/matrices.h"
+
+#include "kernels/core/half.h"
+
+#include <algorithm>
+
+namespace lathe::test {
+
+Tensor matrix(std::int64_t out, std::int64_t in, const std::vector<float>& values, DType dtype) {
+    Tensor w = Tensor::empty({out, in}, dtype, Device{});
+    if (dtype == DType::F16) {
+        std::ranges::transform(values, w.view().as<Half>().begin(), toHalf);
+    } else if (dtype == DType::BF16) {
+        std::ranges::transform(values, w.view().as<BFloat16>().begin(), toBFloat16);
+    } else {
+        std::ranges::copy(values, w.view().as<float>().begin());
+    }
+    return w;
+}
+
+std::vector<float> heavyTailed(std::int64_t count, double scale, std::uint64_t seed) {
+    Random random(seed);
+    std::vector<float> values(static_cast<std::size_t>(count));
+    std::ranges::generate(values, [&] {
+        const double stretch = random.below(50) == 0 ? 5.0 : 1.0;
+        return static_cast<float>(scale * stretch * random.normal());
+    });
+    return values;
+}
+
+Weight quantized(
+    const std::string& id, const Tensor& w, QuantizeOptions options, int threads,
+    ConstView sensitivity) {
+    SilentSink sink;
+    RunControl run(1, sink, {});
+    ExecContext cpu(Device{}, {.target = Target::Scalar, .threads = threads});
+    return quantizers().at(id).quantize(
+        run, cpu, w.view(), {.name = "layer.7.up", .sensitivity = sensitivity}, options);
+}
+
+std::vector<float> values(const Weight& weight) {
+    ExecContext cpu(Device{}, {.target = Target::Scalar, .threads = 1});
+    const Tensor wide = dequantize(cpu, weight);
+    const auto all = wide.view().as<float>();
+    return {all.begin(), all.end()};
+}
+
+double rowError(
+    const std::vector<float>& w, const std::vector<float>& other, std::int64_t row,
+    std::int64_t in) {
+    double sum = 0.0;
+    for (std::int64_t j = row * in; j < (row + 1) * in; ++j) {
+        const auto i = static_cast<std::size_t>(j);
+        const double difference = static_cast<double>(w[i]) - static_cast<double>(other[i]);
+        sum += difference * difference;
+    }
+    return sum;
+}
+
+} // namespace lathe::test
