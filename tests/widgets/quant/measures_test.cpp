@@ -10,21 +10,25 @@ using namespace lathe;
 namespace {
 
 CellRow cell(int index, const char* method, int bits, double bytes, const Json& perplexity) {
-    return {
-        .index = index,
-        .state = CellState::Done,
-        .params = {{"method", method}, {"bits", bits}, {"group", 0}},
-        .metrics = {
-            {"bytes", bytes},
-            {"perplexity", perplexity},
-            {"perplexity_low", perplexity},
-            {"perplexity_high", nullptr},
-            {"top1_agreement", 0.5}}};
+    CellRow row;
+    row.index = index;
+    row.state = CellState::Done;
+    row.params = {{"method", method}, {"bits", bits}, {"group", 0}};
+    row.metrics = {
+        {"bytes", bytes},
+        {"perplexity", perplexity},
+        {"perplexity_low", perplexity},
+        {"perplexity_high", nullptr},
+        {"top1_agreement", 0.5}};
+    return row;
 }
 
 SweepRun sweep(std::vector<CellRow> cells) {
     SweepRun run;
-    run.load({.id = 1, .study = "quant.sweep"}, cells);
+    RunRow row;
+    row.id = 1;
+    row.study = "quant.sweep";
+    run.load(row, cells);
     return run;
 }
 

@@ -12,8 +12,11 @@ class SweepRunTest : public QObject {
 private:
     static SweepRun fromEvents(const FakeContext& context, qint64 id, std::size_t count) {
         SweepRun run;
-        run.load(
-            {.id = id, .study = "quant.sweep", .spec = context.recorded.spec, .cellsTotal = 4}, {});
+        RunRow row;
+        row.id = id;
+        row.spec = context.recorded.spec;
+        row.cellsTotal = 4;
+        run.load(row, {});
         const std::vector<Event> events = context.recorded.eventsOf(id);
         for (std::size_t i = 0; i < std::min(count, events.size()); ++i) {
             run.apply(events[i]);
@@ -78,11 +81,15 @@ private slots:
 
     void takesOddValuesWithoutComplaint() {
         SweepRun run;
-        run.load(
-            {.id = 1}, {{.index = 0, .params = Json(), .metrics = Json::array({1})},
-                        {.index = 1,
-                         .params = {{"method", 3}, {"bits", "4"}, {"group", "none"}},
-                         .metrics = {{"perplexity", nullptr}, {"bytes", "many"}}}});
+        RunRow row;
+        row.id = 1;
+        std::vector<CellRow> cells(2);
+        cells[0].params = Json();
+        cells[0].metrics = Json::array({1});
+        cells[1].index = 1;
+        cells[1].params = {{"method", 3}, {"bits", "4"}, {"group", "none"}};
+        cells[1].metrics = {{"perplexity", nullptr}, {"bytes", "many"}};
+        run.load(row, cells);
         QVERIFY(run.cell(0)->method.empty());
         QCOMPARE(run.cell(1)->bits, 4);
         QCOMPARE(run.cell(1)->group, 0);

@@ -11,7 +11,12 @@ namespace {
 
 CellRow cell(int index, Json params, Json metrics, CellState state = CellState::Done) {
     return {
-        .index = index, .state = state, .params = std::move(params), .metrics = std::move(metrics)};
+        .index = index,
+        .key = {},
+        .message = {},
+        .state = state,
+        .params = std::move(params),
+        .metrics = std::move(metrics)};
 }
 
 using Names = std::vector<std::string>;

@@ -69,10 +69,13 @@ private slots:
             &model, QAbstractItemModelTester::FailureReportingMode::QtTest);
         model.setCells(
             {{.index = 0,
+              .key = {},
+              .message = {},
               .state = CellState::Done,
               .params = {{"a", 1}},
               .metrics = {{"x", nullptr}}},
              {.index = 1,
+              .key = {},
               .message = "no memory",
               .state = CellState::Failed,
               .params = {{"a", 2}},

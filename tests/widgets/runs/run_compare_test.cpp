@@ -16,6 +16,8 @@ namespace {
 CellRow cell(int index, int bits, const char* model, const Json& loss) {
     return {
         .index = index,
+        .key = {},
+        .message = {},
         .state = CellState::Done,
         .params = {{"bits", bits}, {"model", model}},
         .metrics = {{"loss", loss}, {"note", model}}};

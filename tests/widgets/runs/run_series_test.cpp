@@ -12,6 +12,8 @@ namespace {
 CellRow cell(int index, const char* method, int bits, Json metrics) {
     return {
         .index = index,
+        .key = {},
+        .message = {},
         .state = CellState::Done,
         .params = {{"method", method}, {"bits", bits}},
         .metrics = std::move(metrics)};

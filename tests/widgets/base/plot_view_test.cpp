@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/base/plot_view.h"
+
+#include "tests/support/lathe_test.h"
+#include "widgets/base/plot.h"
+#include "widgets/base/state_view.h"
+
+#include <QAccessible>
+#include <QSignalSpy>
+
+#include <limits>
+#include <memory>
+
+namespace lathe {
+
+class PlotViewTest : public QObject {
+    Q_OBJECT
+private slots:
+    void init();
+    void emptyPlotSaysSo();
+    void keysStepThroughPoints();
+    void enterOpensThePoint();
+    void escapeClearsTheSelection();
+    void clickSelectsTheNearestPoint();
+    void keysZoomAndFit();
+    void keysSwitchToLogAxes();
+    void zoomSurvivesNewPoints();
+    void hiddenValuesAreCounted();
+    void tabLeavesThePlot();
+    void screenReadersAreTold();
+
+private:
+    QWidget* keys() const { return m_view->focusProxy(); }
+    void settle() const { m_view->plot().replot(QCustomPlot::rpImmediateRefresh); }
+    std::unique_ptr<PlotView> m_view;
+};
+
+void PlotViewTest::init() {
+    m_view = std::make_unique<PlotView>();
+    m_view->setAxes({"Title", "X (s)", "Y (s)"});
+    m_view->setSeries({{"a", {{1, 10, 0, 0, 11}, {3, 30, 0, 0, 13}}}, {"b", {{2, 20, 0, 0, 12}}}});
+    m_view->resize(600, 400);
+    m_view->show();
+    QVERIFY(QTest::qWaitForWindowExposed(m_view.get()));
+    settle();
+}
+
+void PlotViewTest::emptyPlotSaysSo() {
+    m_view->setEmptyText(QStringLiteral("Nothing yet"));
+    m_view->setSeries({});
+    auto* state = m_view->findChild<StateView*>();
+    QVERIFY(state != nullptr && state->isVisible());
+    QCOMPARE(state->sentence(), QStringLiteral("Nothing yet"));
+    QVERIFY(!m_view->plot().isVisible());
+    m_view->setSeries({{"a", {{1, 1, 0, 0, 1}}}});
+    QVERIFY(m_view->plot().isVisible());
+}
+
+void PlotViewTest::keysStepThroughPoints() {
+    QSignalSpy selected(m_view.get(), &PlotView::pointSelected);
+    for (int i = 0; i < 4; ++i) {
+        QTest::keyClick(keys(), Qt::Key_N);
+    }
+    QTest::keyClick(keys(), Qt::Key_N, Qt::ShiftModifier);
+    std::vector<qint64> ids;
+    for (const QList<QVariant>& one : selected) {
+        ids.push_back(one.front().toLongLong());
+    }
+    QCOMPARE(ids, (std::vector<qint64>{11, 12, 13, 11, 13})); // by x, around the end
+    QVERIFY(m_view->crosshairText().contains(QStringLiteral("30")));
+}
+
+void PlotViewTest::enterOpensThePoint() {
+    QSignalSpy activated(m_view.get(), &PlotView::pointActivated);
+    QTest::keyClick(keys(), Qt::Key_Return);
+    QCOMPARE(activated.count(), 0);
+    m_view->setSelection({12});
+    QTest::keyClick(keys(), Qt::Key_Return);
+    QCOMPARE(activated.count(), 1);
+    QCOMPARE(activated.front().front().toLongLong(), 12);
+}
+
+void PlotViewTest::escapeClearsTheSelection() {
+    QTest::keyClick(keys(), Qt::Key_N);
+    QSignalSpy selected(m_view.get(), &PlotView::pointSelected);
+    QTest::keyClick(keys(), Qt::Key_Escape);
+    QCOMPARE(selected.count(), 1);
+    QCOMPARE(selected.front().front().toLongLong(), 0);
+    QVERIFY(m_view->crosshairText().isEmpty());
+}
+
+void PlotViewTest::clickSelectsTheNearestPoint() {
+    QSignalSpy selected(m_view.get(), &PlotView::pointSelected);
+    QCustomPlot& plot = m_view->plot();
+    const QPoint at(
+        qRound(plot.xAxis->coordToPixel(2)) + 3, qRound(plot.yAxis->coordToPixel(20)) - 2);
+    QTest::mouseClick(&plot, Qt::LeftButton, {}, at);
+    QCOMPARE(selected.count(), 1);
+    QCOMPARE(selected.front().front().toLongLong(), 12);
+}
+
+void PlotViewTest::keysZoomAndFit() {
+    const QCPRange all = m_view->plot().xAxis->range();
+    QSignalSpy zoomed(m_view.get(), &PlotView::zoomChanged);
+    QTest::keyClick(keys(), Qt::Key_Plus);
+    QVERIFY(m_view->plot().xAxis->range().size() < all.size());
+    QVERIFY(zoomed.count() > 0);
+    QTest::keyClick(keys(), Qt::Key_0);
+    QCOMPARE(m_view->plot().xAxis->range().size(), all.size());
+    QTest::keyClick(keys(), Qt::Key_Plus);
+    QTest::keyClick(keys(), Qt::Key_Left, Qt::AltModifier); // back in the history
+    QCOMPARE(m_view->plot().xAxis->range().size(), all.size());
+}
+
+void PlotViewTest::keysSwitchToLogAxes() {
+    QTest::keyClick(keys(), Qt::Key_L);
+    QVERIFY(m_view->axes().yLog);
+    QCOMPARE(m_view->plot().yAxis->scaleType(), QCPAxis::stLogarithmic);
+    QTest::keyClick(keys(), Qt::Key_L, Qt::ShiftModifier);
+    QVERIFY(m_view->axes().xLog);
+    QTest::keyClick(keys(), Qt::Key_L);
+    QVERIFY(!m_view->axes().yLog);
+}
+
+void PlotViewTest::zoomSurvivesNewPoints() {
+    QTest::keyClick(keys(), Qt::Key_Plus);
+    const QCPRange zoomed = m_view->plot().xAxis->range();
+    m_view->setSeries({{"a", {{1, 10, 0, 0, 11}, {900, 30, 0, 0, 13}}}});
+    QCOMPARE(m_view->plot().xAxis->range().upper, zoomed.upper);
+    m_view->fit();
+    QVERIFY(m_view->plot().xAxis->range().upper >= 900);
+}
+
+void PlotViewTest::hiddenValuesAreCounted() {
+    constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+    m_view->setAxes({"Title", "X (s)", "Y (s)", false, true});
+    m_view->setSeries(
+        {{"a",
+          {{1, 10, kNaN, kNaN, 1},
+           {2, 0, kNaN, kNaN, 2},
+           {3, -4, kNaN, kNaN, 3},
+           {4, kNaN, kNaN, kNaN, 4}},
+          true}});
+    QVERIFY(m_view->hiddenNote().contains(QLatin1Char('2')));
+    QVERIFY(m_view->hiddenNote().contains(QLatin1Char('1')));
+    settle(); // drawing them neither hangs nor shows infinities
+    QVERIFY(m_view->plot().yAxis->range().lower > 0);
+}
+
+void PlotViewTest::tabLeavesThePlot() {
+    QWidget window;
+    auto* column = new QVBoxLayout(&window);
+    auto* plot = new PlotView;
+    auto* other = new QPushButton(QStringLiteral("other"));
+    column->addWidget(plot);
+    column->addWidget(other);
+    plot->setSeries({{"a", {{1, 1, 0, 0, 1}}}});
+    window.show();
+    QVERIFY(QTest::qWaitForWindowActive(&window));
+    plot->setFocus();
+    QTest::keyClick(plot->focusProxy(), Qt::Key_Tab);
+    QVERIFY(!plot->isAncestorOf(window.focusWidget()));
+}
+
+void PlotViewTest::screenReadersAreTold() {
+    QAccessibleInterface* plot = QAccessible::queryAccessibleInterface(&m_view->plot());
+    QVERIFY(plot != nullptr);
+    QCOMPARE(plot->role(), QAccessible::Chart);
+    QTRY_COMPARE(plot->text(QAccessible::Name), QStringLiteral("Title"));
+    QVERIFY(plot->text(QAccessible::Description).contains(QStringLiteral("3 point")));
+}
+
+LATHE_TEST(PlotViewTest);
+
+} // namespace lathe
+
+#include "plot_view_test.moc"

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/base/state_view.h"
+
+#include "tests/support/lathe_test.h"
+
+#include <QLabel>
+#include <QProgressBar>
+#include <QPushButton>
+#include <QSignalSpy>
+#include <QToolButton>
+
+namespace lathe {
+
+class StateViewTest : public QObject {
+    Q_OBJECT
+private slots:
+    void loadingShowsThatItWorks();
+    void errorOffersTheNextStep();
+    void detailsUnfold();
+};
+
+void StateViewTest::loadingShowsThatItWorks() {
+    StateView view;
+    view.show(StateView::Kind::Loading, QStringLiteral("Opening…"));
+    view.show();
+    QVERIFY(view.findChild<QProgressBar*>()->isVisible());
+    QVERIFY(!view.findChild<QPushButton*>()->isVisible());
+    QCOMPARE(view.accessibleName(), QStringLiteral("Opening…"));
+}
+
+void StateViewTest::errorOffersTheNextStep() {
+    StateView view;
+    view.show(StateView::Kind::Error, QStringLiteral("It failed"), QStringLiteral("Try again"));
+    view.show();
+    auto* button = view.findChild<QPushButton*>();
+    QVERIFY(button->isVisible());
+    QVERIFY(!view.findChild<QProgressBar*>()->isVisible());
+    QSignalSpy clicked(&view, &StateView::primaryClicked);
+    QTest::keyClick(button, Qt::Key_Space);
+    QCOMPARE(clicked.count(), 1);
+}
+
+void StateViewTest::detailsUnfold() {
+    StateView view;
+    view.show(
+        StateView::Kind::Error, QStringLiteral("It failed"), {}, QStringLiteral("line 3: no"));
+    view.show();
+    const auto shown = [&view] {
+        for (const QLabel* label : view.findChildren<QLabel*>()) {
+            if (label->text() == QStringLiteral("line 3: no")) {
+                return label->isVisible();
+            }
+        }
+        return false;
+    };
+    QVERIFY(!shown());
+    view.findChild<QToolButton*>()->click();
+    QVERIFY(shown());
+}
+
+LATHE_TEST(StateViewTest);
+
+} // namespace lathe
+
+#include "state_view_test.moc"
