@@ -77,9 +77,9 @@ PlotView::Impl::Impl(PlotView& owner)
     auto* inside = new QVBoxLayout(frame);
     inside->setContentsMargins(2, 2, 2, 2);
     inside->addWidget(plot);
+    owner.setLayout(pages); // first: pages without a parent are shown as windows of their own
     pages->addWidget(frame);
     pages->addWidget(empty);
-    owner.setLayout(pages);
     owner.setFocusProxy(plot);
     empty->show(StateView::Kind::Empty, PlotView::tr("No points yet"));
     pages->setCurrentWidget(empty);

@@ -75,8 +75,9 @@ QPalette darkPalette() {
     p.setColor(QPalette::Mid, 0x565E66);
     p.setColor(QPalette::Dark, 0x1B1E20);
     p.setColor(QPalette::Shadow, 0x101214);
-    p.setColor(QPalette::Highlight, 0x3273BD);
-    p.setColor(QPalette::HighlightedText, 0xFFFFFF);
+    // Light, with dark text: a colour that carries white text is lost on dark buttons.
+    p.setColor(QPalette::Highlight, 0x5C9FE0);
+    p.setColor(QPalette::HighlightedText, 0x0E1317);
     p.setColor(QPalette::Link, 0x6CB6F5);
     p.setColor(QPalette::LinkVisited, 0xC3A6F0);
     p.setColor(QPalette::ToolTipBase, 0x373C41);

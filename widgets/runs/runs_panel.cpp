@@ -96,6 +96,8 @@ QWidget* RunsPanel::makeTop() {
 }
 
 void RunsPanel::makeTable() {
+    m_table->setObjectName(QStringLiteral("runTable"));
+    m_tableState->setObjectName(QStringLiteral("tableState"));
     m_table->setModel(m_list);
     m_table->setSelectionBehavior(QAbstractItemView::SelectRows);
     m_table->setSelectionMode(QAbstractItemView::ExtendedSelection);
