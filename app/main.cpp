@@ -32,7 +32,7 @@ void onStartMessage(QtMsgType type, const QMessageLogContext&, const QString& te
 
 void nameApplication() {
     QCoreApplication::setApplicationName(QStringLiteral("lathe"));
-    QCoreApplication::setApplicationVersion(QStringLiteral(LATHE_VERSION));
+    QCoreApplication::setApplicationVersion(QStringLiteral(LATHE_VERSION " (" LATHE_GIT_REVISION ")"));
     QGuiApplication::setApplicationDisplayName(QStringLiteral("Lathe"));
     QGuiApplication::setDesktopFileName(QStringLiteral("org.lathe.Lathe"));
 }
@@ -42,7 +42,7 @@ int printText(int argc, char** argv) {
     const lathe::CommandLine line = lathe::readCommandLine(QCoreApplication::arguments());
     std::fputs(
         line.help ? qPrintable(lathe::commandLineHelp(QStringLiteral("lathe")))
-                  : "lathe " LATHE_VERSION "\n",
+                  : "lathe " LATHE_VERSION " (" LATHE_GIT_REVISION ")\n",
         stdout);
     return 0;
 }

@@ -280,7 +280,9 @@ void MainWindow::showPanel(int index) {
     Panel* panel = m_panels[static_cast<std::size_t>(index)];
     m_pages->setCurrentWidget(panel);
     m_panelActions->actions().at(index)->setChecked(true);
-    m_settings.change([id = panel->info().id](Preferences& p) { p.currentPanel = id; });
+    if (m_restoreLayout) {
+        m_settings.change([id = panel->info().id](Preferences& p) { p.currentPanel = id; });
+    }
 }
 
 void MainWindow::showRun(qint64 runId) {

@@ -85,7 +85,7 @@ void MainWindow::makeActions() {
     makeRunMenu();
     makeHelpMenu();
     for (QAction* action : m_tools->actions()) {
-        if (QWidget* button = m_tools->widgetForAction(action)) {
+        if (auto* button = qobject_cast<QToolButton*>(m_tools->widgetForAction(action))) {
             button->setAccessibleName(plainText(action->text()));
             button->setFocusPolicy(Qt::TabFocus);
         }
@@ -304,6 +304,26 @@ void MainWindow::exportFocusedPlot() {
     }
 }
 
+namespace {
+
+/// Gives the focus to the first widget of a region, in the order of Tab, that takes it.
+bool focusFirstIn(QWidget& region) {
+    for (QWidget* widget = region.nextInFocusChain(); widget != &region;
+         widget = widget->nextInFocusChain()) {
+        if (!region.isAncestorOf(widget) || (widget->focusPolicy() & Qt::TabFocus) == 0 ||
+            !widget->isVisible() || !widget->isEnabled()) {
+            continue;
+        }
+        widget->setFocus(Qt::TabFocusReason);
+        if (region.isAncestorOf(QApplication::focusWidget())) {
+            return true; // a proxy may have refused it
+        }
+    }
+    return false;
+}
+
+} // namespace
+
 void MainWindow::nextRegion(int step) {
     std::vector<QWidget*> regions{m_switcher, m_pages};
     for (QDockWidget* dock :
@@ -321,11 +341,9 @@ void MainWindow::nextRegion(int step) {
             present = i;
         }
     }
-    QWidget* region = regions[static_cast<std::size_t>((present + step + count) % count)];
-    for (QWidget* widget : region->findChildren<QWidget*>()) {
-        if ((widget->focusPolicy() & Qt::TabFocus) != 0 && widget->isVisible() &&
-            widget->isEnabled()) {
-            widget->setFocus(Qt::TabFocusReason);
+    for (int i = 1; i < count; ++i) {
+        const int next = (present + step * i + count * i) % count;
+        if (focusFirstIn(*regions[static_cast<std::size_t>(next)])) {
             return;
         }
     }
