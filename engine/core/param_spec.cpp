@@ -97,9 +97,13 @@ Json parseValue(const ParamSpec& spec, const std::string& text) {
         }
     } else if (spec.kind == ParamKind::Integer) {
         std::int64_t number = 0;
-        const auto [stop, error] = std::from_chars(text.data(), end, number);
-        if (error == std::errc{} && stop == end) {
+        std::uint64_t large = 0; // seeds have all 64 bits
+        if (const auto [stop, error] = std::from_chars(text.data(), end, number);
+            error == std::errc{} && stop == end) {
             value = number;
+        } else if (const auto [last, why] = std::from_chars(text.data(), end, large);
+                   why == std::errc{} && last == end) {
+            value = large;
         }
     } else if (spec.kind == ParamKind::Real) {
         double number = 0.0;

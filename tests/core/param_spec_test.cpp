@@ -10,6 +10,7 @@ class ParamSpecTest : public QObject {
 private slots:
     void values_data();
     void values();
+    void integersHaveAll64Bits();
     void badTextIsExplained();
     void jsonRoundTrip();
     void flagNames();
@@ -67,6 +68,12 @@ void ParamSpecTest::values() {
     } else {
         LATHE_VERIFY_THROWS(parseValue(spec, text.toStdString()), InputError, "--bits must be");
     }
+}
+
+void ParamSpecTest::integersHaveAll64Bits() {
+    const ParamSpec seed{.name = "seed", .kind = ParamKind::Integer};
+    QCOMPARE(parseValue(seed, "18446744073709551615"), Json(18446744073709551615ULL));
+    QCOMPARE(parseValue(seed, "-9223372036854775808").get<std::int64_t>(), INT64_MIN);
 }
 
 void ParamSpecTest::badTextIsExplained() {
