@@ -73,8 +73,10 @@ void MainWindowTest::everyFocusableWidgetHasAName() {
     QStringList nameless;
     int checked = 0;
     for (QWidget* widget : running->window.findChildren<QWidget*>()) {
+        // What is hidden by itself has nothing to say yet; combo boxes have their lists from Qt.
         const bool internal = widget->objectName().startsWith(QStringLiteral("qt_")) ||
-                              widget->focusProxy() != nullptr ||
+                              widget->focusProxy() != nullptr || widget->isHidden() ||
+                              widget->inherits("QComboBoxListView") ||
                               qobject_cast<QStackedWidget*>(widget) != nullptr;
         if ((widget->focusPolicy() & Qt::TabFocus) == 0 || internal) {
             continue;
@@ -152,12 +154,12 @@ void MainWindowTest::regionsAreReachedByF6() {
     QVERIFY(running);
     MainWindow& window = running->window;
     QVERIFY(QTest::qWaitForWindowActive(&window));
+    window.showPanel(1); // it can be used without an engine
     std::set<const QWidget*> seen;
     for (int i = 0; i < 8; ++i) {
         QTest::keyClick(&window, Qt::Key_F6);
         QVERIFY(window.focusWidget() != nullptr);
-        seen.insert(window.focusWidget());
-    }
+        seen.insert(window.focusWidget());    }
     QVERIFY2(seen.size() >= 3, "switcher, panel and status bar at least");
     window.closeUnasked();
 }
@@ -297,7 +299,9 @@ void MainWindowTest::interruptedRunsAreReportedOnce() {
     }
     auto running = open();
     QVERIFY(running);
-    QCOMPARE(running->window.banner().currentId(), QStringLiteral("interrupted"));
+    QVERIFY2(
+        running->window.banner().currentId() == QStringLiteral("interrupted"),
+        qPrintable(running->window.banner().text()));
     QCOMPARE(running->storedState(id), std::string("interrupted"));
     auto* view = running->window.banner().findChild<QPushButton*>();
     QCOMPARE(view->text(), MainWindow::tr("View"));

@@ -130,7 +130,7 @@ void FrameTest::magicCutAnywhere() {
 
 void FrameTest::noMagicNoFrames() {
     FrameParser parser(true);
-    parser.feed(bytesOf(stream() + "LATHE\r\n"));
+    parser.feed(bytesOf(textOf(encodeFrame(FrameKind::Submit, Json{{"run", 1}})) + "LATHE\r\n"));
     QVERIFY(!parser.next().has_value());
     QVERIFY(!parser.sawMagic());
 }

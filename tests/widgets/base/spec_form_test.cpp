@@ -66,7 +66,9 @@ void SpecFormTest::givesBackWhatItWasGiven() {
         {"bos", "window"},          {"window", 256}};
     spec.sweep = {{"method", {"rtn", "kmeans"}}, {"bits", {2, 3, 8}}};
     form.setSpec(spec);
-    QCOMPARE(dumpJson(toJson(form.spec())), dumpJson(toJson(spec)));
+    const std::string given = dumpJson(toJson(spec));
+    const std::string back = dumpJson(toJson(form.spec()));
+    QVERIFY2(back == given, (back + "\ninstead of\n" + given).c_str());
 }
 
 void SpecFormTest::oneValueOfASweepIsAParameter() {
@@ -145,7 +147,8 @@ void SpecFormTest::everyControlHasAName() {
     SpecForm form(context);
     form.setStudy(test::everyKindOfParameter());
     for (const QWidget* widget : form.findChildren<QWidget*>()) {
-        if ((widget->focusPolicy() & Qt::TabFocus) != 0 && widget->focusProxy() == nullptr) {
+        if ((widget->focusPolicy() & Qt::TabFocus) != 0 && widget->focusProxy() == nullptr &&
+            !widget->inherits("QComboBoxListView")) {
             QVERIFY2(
                 !widget->accessibleName().isEmpty(),
                 qPrintable(

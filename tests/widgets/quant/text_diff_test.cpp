@@ -44,7 +44,7 @@ private slots:
         QTest::addColumn<int>("count");
         QTest::newRow("empty") << QString() << 0;
         QTest::newRow("words") << QStringLiteral("the old captain") << 3;
-        QTest::newRow("marks") << QStringLiteral("Yes, sir! \"No.\"") << 7;
+        QTest::newRow("marks") << QStringLiteral("Yes, sir! \"No.\"") << 8;
         QTest::newRow("apostrophe") << QStringLiteral("it's o’clock") << 2;
         QTest::newRow("space at the ends") << QStringLiteral("  a\n\nb \t") << 3;
         QTest::newRow("beyond the BMP") << QStringLiteral("a 😀 b") << 3;
