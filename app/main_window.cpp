@@ -16,6 +16,7 @@
 #include <QMessageBox>
 #include <QMimeData>
 #include <QPushButton>
+#include <QScreen>
 #include <QStackedWidget>
 #include <QStatusBar>
 #include <QToolBar>
@@ -29,9 +30,15 @@ namespace {
 
 constexpr int kLayoutDelayMs = 500; ///< and Settings writes half a second to a second later
 constexpr int kPanelStateMs = 2000;
-constexpr QSize kDefaultSize{1280, 820};
+constexpr QSize kDefaultSize{1440, 900}; ///< less on small screens
 constexpr QSize kMinimumSize{880, 560};
 constexpr int kMessageMs = 8000;
+
+QSize defaultSize() {
+    const QScreen* screen = QGuiApplication::primaryScreen();
+    return screen == nullptr ? kDefaultSize
+                             : kDefaultSize.boundedTo(screen->availableSize() * 0.95);
+}
 
 } // namespace
 
@@ -41,7 +48,7 @@ MainWindow::MainWindow(Workbench& workbench, Settings& settings, Theme& theme, b
     setObjectName(QStringLiteral("main"));
     setWindowTitle(tr("Lathe"));
     setMinimumSize(kMinimumSize);
-    resize(kDefaultSize);
+    resize(defaultSize());
     setDockNestingEnabled(true);
     setAcceptDrops(true);
     makeCentre();
@@ -138,26 +145,33 @@ void MainWindow::connectWorkbench() {
 }
 
 void MainWindow::onStoreOpened() {
-    for (std::unique_ptr<Panel>& made : makePanels(m_workbench)) {
-        Panel* panel = made.release();
-        m_panels.push_back(panel);
-        m_pages->addWidget(panel); // takes ownership
-        connect(panel, &Panel::busyChanged, this, &MainWindow::onBusyChanged);
-    }
-    makePanelActions();
-    const Preferences& stored = m_settings.get();
-    int first = 0;
-    for (std::size_t i = 0; i < m_panels.size() && m_restoreLayout; ++i) {
-        const QString id = m_panels[i]->info().id;
-        m_panels[i]->restoreState(stored.panels.value(id).toObject());
-        if (id == stored.currentPanel) {
-            first = static_cast<int>(i);
-        }
-    }
-    showPanel(first);
+    m_startPanel = m_restoreLayout ? m_settings.get().currentPanel : QString();
     m_run->setEnabled(true);
-    m_panelTimer.start();
     sayInterrupted();
+    makeNextPanel();
+}
+
+/// One panel per turn of the event loop: all at once would hold up the window's first pictures.
+void MainWindow::makeNextPanel() {
+    const std::span<const PanelMaker> makers = panelMakers();
+    const std::size_t at = m_panels.size();
+    Panel* panel = makers[at](m_workbench).release();
+    m_panels.push_back(panel);
+    m_pages->addWidget(panel); // takes ownership
+    connect(panel, &Panel::busyChanged, this, &MainWindow::onBusyChanged);
+    addPanelAction(static_cast<int>(at));
+    const QString id = panel->info().id;
+    if (m_restoreLayout) {
+        panel->restoreState(m_settings.get().panels.value(id).toObject());
+    }
+    if (at == 0 || id == m_startPanel) {
+        showPanel(static_cast<int>(at));
+    }
+    if (at + 1 < makers.size()) {
+        QTimer::singleShot(0, this, &MainWindow::makeNextPanel);
+        return;
+    }
+    m_panelTimer.start();
     emit panelsMade();
 }
 
@@ -243,9 +257,13 @@ void MainWindow::sayInterrupted() {
         {.id = QStringLiteral("interrupted"),
          .kind = Banner::Kind::Warning,
          .text =
-             tr("%n run(s) did not end when the program did last time. They are stored as "
-                "interrupted, with every result they had.",
-                nullptr, static_cast<int>(runs.size())),
+             runs.size() == 1
+                 ? tr("Run %1 had not ended when the program did last time. It is stored as "
+                      "interrupted, with every result it had.")
+                       .arg(newest)
+                 : tr("%1 runs had not ended when the program did last time. They are stored as "
+                      "interrupted, with every result they had.")
+                       .arg(runs.size()),
          .buttons =
              {{tr("View"),
                [this, newest] {
@@ -332,7 +350,7 @@ void MainWindow::applyPreferences() {
 
 void MainWindow::resetLayout() {
     restoreState(m_defaultState, kLayoutVersion);
-    resize(kDefaultSize);
+    resize(defaultSize());
 }
 
 void MainWindow::saveLayout() {
@@ -366,9 +384,12 @@ void MainWindow::closeUnasked() {
 void MainWindow::askToClose() {
     auto* box = new QMessageBox(
         QMessageBox::Question, tr("Quit Lathe?"),
-        tr("%n run(s) are not finished. Quitting cancels them; finished cells are kept, and a "
-           "sweep can go on later.",
-           nullptr, m_workbench.jobs().activeCount()),
+        m_workbench.jobs().activeCount() == 1
+            ? tr("A run is not finished. Quitting cancels it; finished cells are kept, and a sweep "
+                 "can go on later.")
+            : tr("%1 runs are not finished. Quitting cancels them; finished cells are kept, and a "
+                 "sweep can go on later.")
+                  .arg(m_workbench.jobs().activeCount()),
         QMessageBox::NoButton, this);
     box->setAttribute(Qt::WA_DeleteOnClose);
     QPushButton* quit = box->addButton(tr("Cancel runs and quit"), QMessageBox::AcceptRole);

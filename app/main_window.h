@@ -53,7 +53,8 @@ private:
     void makeThemeMenu();
     void makeRunMenu();
     void makeHelpMenu();
-    void makePanelActions();
+    void makeNextPanel();
+    void addPanelAction(int index);
     void connectWorkbench();
     QAction* addOwnAction(
         const QString& text, const QString& icon, const QKeySequence& keys,
@@ -103,6 +104,8 @@ private:
     QToolBar* m_tools = nullptr;
     QActionGroup* m_panelActions = nullptr;
     QMenu* m_viewMenu = nullptr;
+    QAction* m_panelsEnd = nullptr;
+    QString m_startPanel; ///< id of the panel that was current last time
     QAction* m_run = nullptr;
     QAction* m_stop = nullptr;
     JobsDock* m_jobsDock = nullptr;

@@ -97,11 +97,13 @@ void StatusChips::refreshDevice() {
     }
     const QString note = QString::fromStdString(info->deviceNote);
     QString text = QString::fromStdString(info->device);
+    QString tip = text;
     if (!note.isEmpty()) {
-        text = tr("%1 — no GPU: %2").arg(text, note);
+        text = tr("%1 · no GPU").arg(text);
+        tip = tr("%1\nNo GPU: %2").arg(tip, note);
     }
     const QString shown = fontMetrics().elidedText(text, Qt::ElideMiddle, kDeviceWidth);
-    setChip(m_device, tr("Device"), shown, tr("%1\nClick for diagnostics").arg(text), false);
+    setChip(m_device, tr("Device"), shown, tr("%1\nClick for diagnostics").arg(tip), false);
 }
 
 void StatusChips::refreshEngine() {
@@ -157,7 +159,7 @@ void StatusChips::refreshStore() {
 
 void StatusChips::refreshJobs() {
     JobList& jobs = m_workbench.jobs();
-    QString text = tr("%n job(s)", nullptr, jobs.activeCount());
+    QString text = jobs.activeCount() == 0 ? tr("No jobs") : tr("Jobs: %1").arg(jobs.activeCount());
     QString tip = tr("Click for the jobs");
     for (int row = 0; row < jobs.rowCount(); ++row) {
         const QModelIndex index = jobs.index(row, JobList::BarColumn);

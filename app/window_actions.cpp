@@ -120,6 +120,7 @@ void MainWindow::makeFileMenu() {
 
 void MainWindow::makeViewMenu() {
     m_viewMenu = menuBar()->addMenu(tr("&View"));
+    m_panelsEnd = m_viewMenu->addSeparator(); // panels come before it
     const auto toggle = [this](QDockWidget* dock, const QString& icon, const QKeySequence& keys) {
         QAction* action = dock->toggleViewAction();
         action->setIcon(Theme::icon(icon));
@@ -225,26 +226,21 @@ void MainWindow::makeHelpMenu() {
     help->addAction(addOwnAction(tr("&About Lathe…"), {}, {}, [this] { showAbout(); }));
 }
 
-void MainWindow::makePanelActions() {
-    QAction* before = m_viewMenu->actions().constFirst();
-    for (std::size_t i = 0; i < m_panels.size(); ++i) {
-        const PanelInfo info = m_panels[i]->info();
-        const QString icon =
-            info.icon.section(QLatin1Char('/'), -1).section(QLatin1Char('.'), 0, 0);
-        QAction* action = addOwnAction(
-            info.title, icon, QKeySequence(Qt::CTRL | static_cast<Qt::Key>(Qt::Key_1 + i)),
-            [this, i] { showPanel(static_cast<int>(i)); });
-        action->setCheckable(true);
-        m_panelActions->addAction(action);
-        m_switcher->addAction(action);
-        m_viewMenu->insertAction(before, action);
-        if (QWidget* button = m_switcher->widgetForAction(action)) {
-            button->setAccessibleName(info.title);
-            button->setFocusPolicy(Qt::TabFocus);
-            button->setMinimumWidth(96);
-        }
+void MainWindow::addPanelAction(int index) {
+    const PanelInfo info = m_panels[static_cast<std::size_t>(index)]->info();
+    const QString icon = info.icon.section(QLatin1Char('/'), -1).section(QLatin1Char('.'), 0, 0);
+    QAction* action = addOwnAction(
+        info.title, icon, QKeySequence(Qt::CTRL | static_cast<Qt::Key>(Qt::Key_1 + index)),
+        [this, index] { showPanel(index); });
+    action->setCheckable(true);
+    m_panelActions->addAction(action);
+    m_switcher->addAction(action);
+    m_viewMenu->insertAction(m_panelsEnd, action);
+    if (QWidget* button = m_switcher->widgetForAction(action)) {
+        button->setAccessibleName(info.title);
+        button->setFocusPolicy(Qt::TabFocus);
+        button->setMinimumWidth(96);
     }
-    m_viewMenu->insertSeparator(before);
 }
 
 void MainWindow::openModel(bool folder) {

@@ -277,7 +277,9 @@ void Workbench::checkStore() {
         const qint64 version = m_reader->dataVersion();
         if (version != m_dataVersion) { // this program's writer or another program's
             m_dataVersion = version;
-            m_storeBytes = QFileInfo(storePath()).size();
+            // What was written last is in the log beside the file until it is folded in.
+            m_storeBytes = QFileInfo(storePath()).size() +
+                           QFileInfo(storePath() + QStringLiteral("-wal")).size();
             if (!m_runsTimer.isActive()) {
                 m_runsTimer.start();
             }

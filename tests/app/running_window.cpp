@@ -34,12 +34,13 @@ RunningWindow::RunningWindow(const std::filesystem::path& folder, Options option
            .safeMode = options.safeMode},
           settings),
       window(workbench, settings, theme, options.restoreLayout) {
+    QObject::connect(&window, &MainWindow::panelsMade, &window, [this] { panelsMade = true; });
     window.show();
     workbench.openStore();
 }
 
 bool RunningWindow::waitForPanels() {
-    return QTest::qWaitFor([this] { return !window.panels().empty(); }, kEngineTimeoutMs);
+    return QTest::qWaitFor([this] { return panelsMade; }, kEngineTimeoutMs);
 }
 
 bool RunningWindow::waitForEngine() {

@@ -33,6 +33,7 @@ struct RunningWindow {
     Workbench workbench;
     Theme theme;
     MainWindow window;
+    bool panelsMade = false;
 };
 
 /// The engine built beside the tests. It says a word on its standard error first.

@@ -93,7 +93,9 @@ signals:
     void busyChanged();
 };
 
-/// The list (widgets/base/panels.cpp): makes every panel, in switcher order.
-std::vector<std::unique_ptr<Panel>> makePanels(PanelContext& context);
+using PanelMaker = std::unique_ptr<Panel> (*)(PanelContext& context);
+
+/// The list (widgets/base/panels.cpp) of what makes the panels, in switcher order.
+std::span<const PanelMaker> panelMakers();
 
 } // namespace lathe

@@ -3,13 +3,22 @@
 #include "widgets/quant/quant_panel.h"
 #include "widgets/runs/runs_panel.h"
 
+#include <array>
+
 namespace lathe {
 
-std::vector<std::unique_ptr<Panel>> makePanels(PanelContext& context) {
-    std::vector<std::unique_ptr<Panel>> panels;
-    panels.push_back(std::make_unique<QuantPanel>(context));
-    panels.push_back(std::make_unique<RunsPanel>(context));
-    return panels;
+namespace {
+
+template <class Made>
+std::unique_ptr<Panel> make(PanelContext& context) {
+    return std::make_unique<Made>(context);
+}
+
+} // namespace
+
+std::span<const PanelMaker> panelMakers() {
+    static constexpr std::array<PanelMaker, 2> kMakers{&make<QuantPanel>, &make<RunsPanel>};
+    return kMakers;
 }
 
 } // namespace lathe
