@@ -17,9 +17,7 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-QString tr(const char* text, int count = -1) {
-    return QCoreApplication::translate("PlotView", text, nullptr, count);
-}
+QString tr(const char* text) { return QCoreApplication::translate("PlotView", text); }
 
 /// The power of ten below the smallest positive value; what is zero or less is drawn there.
 std::optional<double>
@@ -138,12 +136,17 @@ ShownData shownData(const std::vector<PlotSeries>& series, const PlotAxes& axes)
 QString hiddenNote(const ShownData& data) {
     QStringList parts;
     if (data.clamped > 0) {
-        const double floor = data.yFloor.value_or(data.xFloor.value_or(1.0));
-        parts << tr("%n value(s) ≤ 0 hidden, drawn at the floor %1", data.clamped)
-                     .arg(siNumber(floor));
+        const QString floor = siNumber(data.yFloor.value_or(data.xFloor.value_or(1.0)));
+        parts
+            << (data.clamped == 1 ? tr("1 value ≤ 0 hidden, drawn at the floor %1").arg(floor)
+                                  : tr("%1 values ≤ 0 hidden, drawn at the floor %2")
+                                        .arg(data.clamped)
+                                        .arg(floor));
     }
     if (data.missing > 0) {
-        parts << tr("%n point(s) without a value", data.missing);
+        parts
+            << (data.missing == 1 ? tr("1 point without a value")
+                                  : tr("%1 points without a value").arg(data.missing));
     }
     return parts.join(QStringLiteral(" · "));
 }
@@ -192,9 +195,10 @@ QString plotSummary(const std::vector<PlotSeries>& series, const PlotAxes& axes)
     if (data.drawn == 0) {
         return tr("%1 against %2: no points yet").arg(quantity(axes.yLabel), quantity(axes.xLabel));
     }
-    QString text = tr("%1 against %2: %n series", static_cast<int>(series.size()))
-                       .arg(quantity(axes.yLabel), quantity(axes.xLabel));
-    text += tr(", %n point(s)", data.drawn);
+    QString text = tr("%1 against %2: %3 series")
+                       .arg(quantity(axes.yLabel), quantity(axes.xLabel))
+                       .arg(series.size());
+    text += data.drawn == 1 ? tr(", 1 point") : tr(", %1 points").arg(data.drawn);
     text += tr("; %1 from %2 to %3").arg(axes.yLabel, siNumber(data.yMin), siNumber(data.yMax));
     text += tr("; %1 from %2 to %3").arg(axes.xLabel, siNumber(data.xMin), siNumber(data.xMax));
     const QString note = hiddenNote(data);

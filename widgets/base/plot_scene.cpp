@@ -253,6 +253,10 @@ void PlotScene::applyAxes() {
     const QString note = hiddenNote(m_shown);
     m_note->setText(note);
     m_note->setVisible(!note.isEmpty());
+    // A row that is not shown takes its height all the same.
+    const int row = note.isEmpty() ? 1 : QWIDGETSIZE_MAX;
+    m_note->setMinimumSize(0, note.isEmpty() ? 1 : 0);
+    m_note->setMaximumSize(QWIDGETSIZE_MAX, row);
     m_plot.xAxis->setLabel(m_axes.xLabel);
     m_plot.yAxis->setLabel(m_axes.yLabel);
     m_xTicker->setLog(m_axes.xLog);

@@ -116,7 +116,7 @@ void SpecForm::Impl::build() {
     const auto makeForm = [] {
         auto* form = new QFormLayout;
         form->setContentsMargins(0, 0, 0, 0);
-        form->setFieldGrowthPolicy(QFormLayout::ExpandingFieldsGrow);
+        form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
         form->setRowWrapPolicy(QFormLayout::WrapLongRows);
         return form;
     };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/quant/setting_facts.h"
 
+#include "widgets/base/theme.h"
 #include "widgets/quant/cell_table_model.h"
 #include "widgets/quant/measures.h"
 
@@ -15,10 +16,18 @@ namespace {
 
 QString tr(const char* text) { return QCoreApplication::translate("SettingFacts", text); }
 
-QString row(const QString& name, const QString& value, const QString& more = {}) {
-    return QStringLiteral("<tr><td style='padding-right:14px'>%1</td>"
-                          "<td align='right' style='padding-right:14px'>%2</td><td>%3</td></tr>")
-        .arg(name.toHtmlEscaped(), value.toHtmlEscaped(), more.toHtmlEscaped());
+/// Name and value, below the value what else is known of it.
+QString row(const QString& name, const QString& value, const QStringList& more = {}) {
+    QStringList lines;
+    if (!value.isEmpty()) {
+        lines << value.toHtmlEscaped();
+    }
+    for (const QString& line : more) {
+        lines << QStringLiteral("<span style='color:%1;white-space:nowrap'>%2</span>")
+                     .arg(Theme::muted().name(), line.toHtmlEscaped());
+    }
+    return QStringLiteral("<tr><td style='padding-right:10px'>%1</td><td>%2</td></tr>")
+        .arg(name.toHtmlEscaped(), lines.join(QStringLiteral("<br>")));
 }
 
 QString changeText(const Measure& measure, const SweepCell& cell, const SweepCell* reference) {
@@ -53,8 +62,7 @@ QString measureRow(const Measure& measure, const SweepCell& cell, const SweepCel
     }
     return row(
         measureTitle(measure),
-        (measureText(measure, cell) + QLatin1Char(' ') + measureUnit(measure)).trimmed(),
-        more.join(QStringLiteral(" · ")));
+        (measureText(measure, cell) + QLatin1Char(' ') + measureUnit(measure)).trimmed(), more);
 }
 
 QString scoredText(const SweepCell& cell) {
@@ -88,13 +96,13 @@ QString settingFacts(const SweepCell& cell, const SweepCell* reference) {
     }
     html += measureRow(secondsMeasure(), cell, reference);
     if (const QString scored = scoredText(cell); !scored.isEmpty()) {
-        html += row(tr("Scored"), {}, scored);
+        html += row(tr("Scored"), scored);
     }
     if (const QString protocol = cell.text("protocol"); !protocol.isEmpty()) {
-        html += row(tr("Protocol"), {}, protocol);
+        html += row(tr("Protocol"), protocol);
     }
     if (!cell.message.isEmpty()) {
-        html += row(tr("Note"), {}, cell.message);
+        html += row(tr("Note"), cell.message);
     }
     return html + QStringLiteral("</table>");
 }

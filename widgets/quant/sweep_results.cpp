@@ -191,7 +191,7 @@ QWidget* SweepResults::makeDetailPart() {
     area->setFrameShape(QFrame::StyledPanel);
     area->setFocusPolicy(Qt::NoFocus);
     area->setWidget(m_facts);
-    area->setMinimumWidth(220);
+    area->setMinimumWidth(290);
     m_detailSplit->addWidget(area);
     m_detailSplit->addWidget(m_samples);
     m_detailSplit->setChildrenCollapsible(false);
