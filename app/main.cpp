@@ -32,7 +32,8 @@ void onStartMessage(QtMsgType type, const QMessageLogContext&, const QString& te
 
 void nameApplication() {
     QCoreApplication::setApplicationName(QStringLiteral("lathe"));
-    QCoreApplication::setApplicationVersion(QStringLiteral(LATHE_VERSION " (" LATHE_GIT_REVISION ")"));
+    QCoreApplication::setApplicationVersion(
+        QStringLiteral(LATHE_VERSION " (" LATHE_GIT_REVISION ")"));
     QGuiApplication::setApplicationDisplayName(QStringLiteral("Lathe"));
     QGuiApplication::setDesktopFileName(QStringLiteral("org.lathe.Lathe"));
 }

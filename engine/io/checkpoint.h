@@ -14,8 +14,8 @@
 namespace lathe {
 
 /// A model on disk, whatever its container: a Hugging Face folder or one .gguf file. Tensors come
-/// under Hugging Face names and orientation in both (GGUF names are translated, the permuted rows of
-/// llama-type q and k are put back, Q8_0 is widened to F32), lazily, from mapped memory.
+/// under Hugging Face names and orientation in both (GGUF names are translated, the permuted rows
+/// of llama-type q and k are put back, Q8_0 is widened to F32), lazily, from mapped memory.
 class Checkpoint {
 public:
     virtual ~Checkpoint() = default;

@@ -19,7 +19,7 @@ public:
     struct Entry {
         DType dtype;
         Shape shape;
-        std::size_t offset;  ///< from the start of the data section
+        std::size_t offset; ///< from the start of the data section
         std::size_t bytes;
     };
 
@@ -29,13 +29,14 @@ public:
     const std::map<std::string, Entry>& entries() const noexcept { return m_entries; }
     const std::map<std::string, std::string>& metadata() const noexcept { return m_metadata; }
     bool contains(const std::string& name) const { return m_entries.contains(name); }
-    /// Tensors of element types that this program does not know, with the name of the type ("F8_E4M3");
-    /// they are not among the entries.
+    /// Tensors of element types that this program does not know, with the name of the type
+    /// ("F8_E4M3"); they are not among the entries.
     const std::map<std::string, std::string>& unknownTypes() const noexcept {
         return m_unknownTypes;
     }
-    /// A tensor on the mapped file (read-only pages: reading only); a copy on the heap where the file
-    /// does not align the elements. @throws FormatError if absent, Unsupported for an unknown type.
+    /// A tensor on the mapped file (read-only pages: reading only); a copy on the heap where the
+    /// file does not align the elements. @throws FormatError if absent, Unsupported for an unknown
+    /// type.
     Tensor tensor(const std::string& name) const;
     const std::filesystem::path& path() const noexcept { return m_path; }
     std::size_t fileBytes() const noexcept { return m_storage->bytes(); }
@@ -54,7 +55,7 @@ private:
 
 struct NamedTensor {
     std::string name;
-    ConstView view;  ///< host memory
+    ConstView view; ///< host memory
 };
 
 /// Writes beside `path` and renames when complete, so that no half file stays behind. Tensors are

@@ -8,8 +8,8 @@
 
 namespace lathe {
 
-/// Bump allocator for the temporaries of one forward pass: grows in blocks, gives everything back at
-/// the end of a Scope, keeps its blocks for the next one. Not thread-safe.
+/// Bump allocator for the temporaries of one forward pass: grows in blocks, gives everything back
+/// at the end of a Scope, keeps its blocks for the next one. Not thread-safe.
 class Arena {
 public:
     explicit Arena(Device device) : m_device(device) {}

@@ -15,8 +15,8 @@ struct Timing {
 /// `repeat` measurements of `launches` calls each. CPU: steady_clock around the loop; CUDA: events
 /// around a graph of the launches, slope between half and full length, so that launch gaps and the
 /// graph's start do not count.
-Timing timeKernel(
-    ExecContext& context, int repeat, int launches, const std::function<void(int)>& body);
+Timing
+timeKernel(ExecContext& context, int repeat, int launches, const std::function<void(int)>& body);
 
 /// Copy bandwidth of the device in bytes per second, read and written bytes counted, on buffers of
 /// several times the cache. CPU: all threads of the context.

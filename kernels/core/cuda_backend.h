@@ -9,8 +9,9 @@
 #include <memory>
 #include <string>
 
-/// What kernels/core asks of the CUDA part. Defined in kernels/cuda/ when the CUDA target is compiled,
-/// else in kernels/core/no_cuda.cpp, where there is no device and everything else throws DeviceError.
+/// What kernels/core asks of the CUDA part. Defined in kernels/cuda/ when the CUDA target is
+/// compiled, else in kernels/core/no_cuda.cpp, where there is no device and everything else throws
+/// DeviceError.
 namespace lathe::cuda {
 
 int deviceCount(std::string* whyNot);

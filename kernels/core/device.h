@@ -41,11 +41,11 @@ Target bestTarget(Device device);
 /// What the machine has, for the status bar and the run record.
 struct DeviceInfo {
     Device device;
-    std::string title;              ///< "AMD EPYC 9V74" or "NVIDIA H200"
-    std::int64_t totalBytes = 0;    ///< memory
+    std::string title;           ///< "AMD EPYC 9V74" or "NVIDIA H200"
+    std::int64_t totalBytes = 0; ///< memory
     std::int64_t freeBytes = 0;
-    std::string driver;             ///< GPU: driver and runtime versions
-    std::string note;               ///< CPU: why no GPU serves; else empty
+    std::string driver; ///< GPU: driver and runtime versions
+    std::string note;   ///< CPU: why no GPU serves; else empty
 };
 
 DeviceInfo deviceInfo(Device device);

@@ -23,11 +23,12 @@ struct Kernel {
 template <class Op>
 std::span<const Kernel<Op>> kernelsOf();
 
-/// Does a context of target `have` run kernels of target `want`? CPU tables fall back AVX-512, AVX2,
-/// scalar; CUDA runs CUDA kernels only: nothing copies to the host silently.
+/// Does a context of target `have` run kernels of target `want`? CPU tables fall back AVX-512,
+/// AVX2, scalar; CUDA runs CUDA kernels only: nothing copies to the host silently.
 constexpr bool serves(Target have, Target want) {
-    return have == Target::Cuda ? want == Target::Cuda
-                                : want != Target::Cuda && static_cast<int>(want) <= static_cast<int>(have);
+    return have == Target::Cuda
+               ? want == Target::Cuda
+               : want != Target::Cuda && static_cast<int>(want) <= static_cast<int>(have);
 }
 
 /// Runs the first kernel of the table that the context's target serves and that accepts the op.
@@ -42,8 +43,8 @@ void dispatch(ExecContext& context, const Op& op, const char* opName) {
         }
     }
     throw Unsupported(
-        std::string(opName) + ": no kernel for the target " + std::string(nameOf(context.target())) +
-        " takes these arguments");
+        std::string(opName) + ": no kernel for the target " +
+        std::string(nameOf(context.target())) + " takes these arguments");
 }
 
 } // namespace lathe

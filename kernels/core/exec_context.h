@@ -11,12 +11,12 @@
 namespace lathe {
 
 struct ExecOptions {
-    std::optional<Target> target{};  ///< none: the best one of the device
-    int threads = 0;                 ///< CPU pool; 0: one per core
+    std::optional<Target> target{}; ///< none: the best one of the device
+    int threads = 0;                ///< CPU pool; 0: one per core
 };
 
-/// Everything an op needs to run: device, kernel set, stream, scratch memory, threads. One per worker
-/// thread; there is no "current device" anywhere.
+/// Everything an op needs to run: device, kernel set, stream, scratch memory, threads. One per
+/// worker thread; there is no "current device" anywhere.
 class ExecContext {
 public:
     /// @throws DeviceError for a device or target that is not there; never falls back.

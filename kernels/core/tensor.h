@@ -11,8 +11,8 @@
 #include <span>
 #include <type_traits>
 
-/// Memory of the engine. All tensors are row-major and contiguous. A view does not own; a Tensor owns
-/// (or shares) its storage and is move-only, so that copies are spelled (`clone`, `to`).
+/// Memory of the engine. All tensors are row-major and contiguous. A view does not own; a Tensor
+/// owns (or shares) its storage and is move-only, so that copies are spelled (`clone`, `to`).
 namespace lathe {
 
 class ExecContext;
@@ -81,7 +81,8 @@ TensorView viewOf(std::span<T> elements, Shape shape)
 }
 template <class T>
 ConstView constViewOf(std::span<const T> elements, Shape shape) {
-    return {reinterpret_cast<const std::byte*>(elements.data()), shape, DTypeOf<T>::value, Device{}};
+    return {
+        reinterpret_cast<const std::byte*>(elements.data()), shape, DTypeOf<T>::value, Device{}};
 }
 
 class Tensor {
@@ -106,9 +107,9 @@ public:
     std::size_t bytes() const noexcept;
     bool isNull() const noexcept { return m_storage == nullptr; }
 
-    Tensor slice(std::int64_t from, std::int64_t to) const;  ///< axis 0, shares storage
-    Tensor share() const;                                    ///< another handle on the same storage
-    Tensor to(Device device, ExecContext& context) const;    ///< the only way across devices; copies
+    Tensor slice(std::int64_t from, std::int64_t to) const; ///< axis 0, shares storage
+    Tensor share() const;                                   ///< another handle on the same storage
+    Tensor to(Device device, ExecContext& context) const;   ///< the only way across devices; copies
     Tensor clone(ExecContext& context) const;
 
 private:

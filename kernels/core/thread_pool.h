@@ -17,8 +17,8 @@ public:
     ThreadPool& operator=(const ThreadPool&) = delete;
 
     int threadCount() const noexcept;
-    /// Calls body(from, to) over a partition of [0, count) in pieces of at least `grain`, the caller
-    /// included; returns when all are done. An exception of a body is rethrown here.
+    /// Calls body(from, to) over a partition of [0, count) in pieces of at least `grain`, the
+    /// caller included; returns when all are done. An exception of a body is rethrown here.
     void parallelFor(
         std::int64_t count, std::int64_t grain,
         const std::function<void(std::int64_t from, std::int64_t to)>& body);

@@ -159,7 +159,8 @@ void MainWindowTest::regionsAreReachedByF6() {
     for (int i = 0; i < 8; ++i) {
         QTest::keyClick(&window, Qt::Key_F6);
         QVERIFY(window.focusWidget() != nullptr);
-        seen.insert(window.focusWidget());    }
+        seen.insert(window.focusWidget());
+    }
     QVERIFY2(seen.size() >= 3, "switcher, panel and status bar at least");
     window.closeUnasked();
 }

@@ -19,7 +19,8 @@ namespace {
 double unitsOff(float value, double exact) {
     const auto nearest = static_cast<float>(exact);
     const float size = std::max(std::abs(nearest), std::numeric_limits<float>::min());
-    const double unit = static_cast<double>(std::nextafter(size, std::numeric_limits<float>::max()) - size);
+    const double unit =
+        static_cast<double>(std::nextafter(size, std::numeric_limits<float>::max()) - size);
     return std::abs(static_cast<double>(value) - exact) / unit;
 }
 

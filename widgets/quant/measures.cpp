@@ -18,7 +18,7 @@ namespace {
 constexpr double kBytesPerMib = 1024.0 * 1024.0;
 constexpr double kPercent = 100.0;
 constexpr double kLogRatio = 5.0; ///< values farther apart than this want a log axis
-constexpr double kHuge = 1e6;      ///< from here on numbers are written with an exponent
+constexpr double kHuge = 1e6;     ///< from here on numbers are written with an exponent
 constexpr int kParetoStyle = 3;
 constexpr int kFloatStyle = 4;
 constexpr int kFloatLevelStyle = 34; ///< the float model's colour in both palettes, dotted
