@@ -130,6 +130,7 @@ parseStudyCommand(const StudyInfo& info, const std::vector<std::string>& argumen
                                   ? app.add_flag(flag, texts[param.name])
                                   : app.add_option(flag, texts[param.name]);
     }
+    app.allow_extras();
     try {
         std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
         app.parse(std::move(reversed));
@@ -137,6 +138,11 @@ parseStudyCommand(const StudyInfo& info, const std::vector<std::string>& argumen
         return std::nullopt;
     } catch (const CLI::ParseError& e) {
         throw InputError(info.id + ": " + e.what() + " (see lathe-run " + info.id + " --help)");
+    }
+    if (const std::vector<std::string> extras = app.remaining(); !extras.empty()) {
+        throw InputError(
+            info.id + ": '" + extras.front() + "' is not known (see lathe-run " + info.id +
+            " --help)");
     }
     command.specGiven = general.given();
     if (general.seed->count() > 0) {

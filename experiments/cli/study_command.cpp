@@ -87,27 +87,27 @@ Spec completeSpec(const StudyCommand& command, const StudyInfo& info) {
         requireValid(command.spec, info);
         return withDefaults(command.spec, info);
     }
+    const bool byNumber = command.resume != "last";
+    const std::int64_t id = byNumber ? runNumber(command.resume) : 0;
     RunReader reader(storeOf(command));
-    if (!command.specGiven && command.resume != "last") {
-        const std::int64_t id = runNumber(command.resume);
-        Spec spec = specOfRun(reader, id, info.id);
-        addFinished(spec, reader, id);
-        return spec;
+    std::optional<Spec> asked;
+    if (byNumber) {
+        asked = specOfRun(reader, id, info.id);
+        if (!command.specGiven) {
+            addFinished(*asked, reader, id);
+            return std::move(*asked);
+        }
     }
     requireValid(command.spec, info);
     Spec spec = withDefaults(command.spec, info);
     const std::optional<std::int64_t> latest = reader.latestEqual(spec);
+    if (asked && reader.latestEqual(*asked) != latest) {
+        throw InputError(
+            "--resume: run " + std::to_string(id) +
+            " had other parameters: " + commandLine(*asked, info));
+    }
     if (!latest) {
         throw InputError("--resume: the store has no earlier run of this very command");
-    }
-    if (command.resume != "last") {
-        const std::int64_t id = runNumber(command.resume);
-        Spec asked = specOfRun(reader, id, info.id);
-        if (reader.latestEqual(asked) != latest) {
-            throw InputError(
-                "--resume: run " + std::to_string(id) +
-                " had other parameters: " + commandLine(asked, info));
-        }
     }
     addFinished(spec, reader, *latest);
     return spec;
