@@ -280,7 +280,8 @@ void QuantizedModelTest::damagedRecordsAreRefused_data() {
     add("absurd bits", R"({"version": 1, "modules": {"m": {"kind": "lut", "bits": 64, "in": 64}}})",
         "'bits' is 64");
     add("absurd width",
-        R"({"version": 1, "modules": {"m": {"kind": "lut", "bits": 4, "in": 4611686018427387904}}})",
+        R"({"version": 1, "modules": {"m":
+        {"kind": "lut", "bits": 4, "in": 4611686018427387904}}})",
         "'in' is 4611686018427387904");
     add("negative group",
         R"({"version": 1, "modules": {"m": {"kind": "group", "bits": 4, "group": -1, "in": 64}}})",

@@ -59,7 +59,7 @@ private:
 // Eight cells that take a while each: the signal finds it at work.
 const std::vector<std::string> CliCancelTest::kSweep{
     "quant.sweep",   "lm-little", "--methods",       "rtn", "--bits", "2,3,4,5,6,7,8",
-    "--max-windows", "16",        "--sample-tokens", "4"};
+    "--max-windows", "10",        "--sample-tokens", "4"};
 
 void CliCancelTest::aSignalCancelsTheRun_data() {
     QTest::addColumn<int>("signal");
