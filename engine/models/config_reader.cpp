@@ -2,6 +2,7 @@
 #include "engine/models/config_reader.h"
 
 #include "engine/core/error.h"
+#include "engine/text/utf8.h"
 
 #include <limits>
 
@@ -32,6 +33,12 @@ std::optional<std::int64_t> wholeNumber(const Json& value) {
 }
 
 } // namespace
+
+std::string configName(const Checkpoint& checkpoint) {
+    return checkpoint.container() == "gguf"
+               ? printable(checkpoint.path().filename().string()) + " metadata"
+               : std::string("config.json");
+}
 
 ConfigReader::ConfigReader(const Json& object, std::string where)
     : m_object(object), m_where(std::move(where)) {

@@ -2,12 +2,16 @@
 #pragma once
 
 #include "engine/core/json.h"
+#include "engine/io/checkpoint.h"
 
 #include <cstdint>
 #include <optional>
 #include <string>
 
 namespace lathe {
+
+/// What messages call the settings of a model: "config.json", or the .gguf file's metadata.
+std::string configName(const Checkpoint& checkpoint);
 
 /// Reads keys of a config.json object, every one checked for type and range: the file is not to be
 /// trusted. A key that is null counts as absent.

@@ -97,7 +97,7 @@ ConstView onDevice(ExecContext& context, std::span<const std::int32_t> values) {
 std::unique_ptr<LlamaModel> LlamaModel::load(const Checkpoint& checkpoint, ExecContext& context) {
     auto model = std::make_unique<LlamaModel>();
     LlamaConfig& config = model->m_config;
-    config = llamaConfigFrom(checkpoint.config());
+    config = llamaConfigFrom(checkpoint);
     model->m_device = context.device();
     const std::int64_t hidden = config.hiddenSize;
     const std::int64_t queries = config.heads * config.headDim;

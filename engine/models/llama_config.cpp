@@ -3,6 +3,7 @@
 
 #include "engine/core/error.h"
 #include "engine/models/config_reader.h"
+#include "engine/text/utf8.h"
 
 #include <algorithm>
 #include <array>
@@ -49,7 +50,8 @@ const Family& familyOf(const ConfigReader& reader) {
         known += (known.empty() ? "" : ", ") + std::string(family.name);
     }
     throw Unsupported(
-        reader.where() + ": the model type '" + name + "' is not known; known are " + known);
+        reader.where() + ": the model type '" + printable(name) + "' is not known; known are " +
+        known);
 }
 
 void refuse(const ConfigReader& reader, const std::string& what) {
@@ -65,7 +67,7 @@ void checkQuantization(const ConfigReader& reader) {
     const std::string method = quantization.text("quant_method", "unnamed");
     if (method != "lathe") {
         throw Unsupported(
-            reader.where() + ": weights quantized by '" + method +
+            reader.where() + ": weights quantized by '" + printable(method) +
             "' are not supported; use the unquantized model, a GGUF file, or one saved by Lathe");
     }
 }
@@ -82,7 +84,7 @@ std::int64_t slidingWindow(const ConfigReader& reader, const Family& family) {
 void checkVariant(const ConfigReader& reader, const Family& family, const LlamaConfig& config) {
     const std::string activation = reader.text("hidden_act", "silu");
     if (activation != "silu") {
-        refuse(reader, "the activation '" + activation + "' (only silu is)");
+        refuse(reader, "the activation '" + printable(activation) + "' (only silu is)");
     }
     if (config.architecture == "qwen2") {
         if (reader.flag("use_sliding_window", false)) {
@@ -195,7 +197,7 @@ void readRope(const ConfigReader& reader, LlamaConfig& config) {
         } else if (type.empty() && !found->empty() && !found->contains("rope_theta")) {
             throw FormatError(rope.where() + ": 'rope_type' is missing");
         } else if (!type.empty() && type != "default") {
-            refuse(rope, "the rope type '" + type + "' (default and llama3 are)");
+            refuse(rope, "the rope type '" + printable(type) + "' (default and llama3 are)");
         }
         if (rope.number("partial_rotary_factor", 0.0, 1.0, 1.0) < 1.0) {
             refuse(rope, "a partial_rotary_factor below 1");
@@ -218,8 +220,12 @@ readToken(const ConfigReader& reader, const std::string& key, std::int64_t vocab
 
 } // namespace
 
-LlamaConfig llamaConfigFrom(const Json& json) {
-    const ConfigReader reader(json, "config.json");
+LlamaConfig llamaConfigFrom(const Checkpoint& checkpoint) {
+    return llamaConfigFrom(checkpoint.config(), configName(checkpoint));
+}
+
+LlamaConfig llamaConfigFrom(const Json& json, const std::string& where) {
+    const ConfigReader reader(json, where);
     const Family& family = familyOf(reader);
     LlamaConfig config;
     config.architecture = family.name;

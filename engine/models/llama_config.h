@@ -11,6 +11,8 @@
 
 namespace lathe {
 
+class Checkpoint;
+
 /// LLaMA-3 frequency scaling; factor 1 means none.
 struct RopeScaling {
     double factor = 1.0;
@@ -40,7 +42,10 @@ struct LlamaConfig {
 /// that are absent take the defaults of the architecture in transformers.
 /// @throws Unsupported naming the variant (an unknown model type, an active sliding window, another
 ///         rope type, activation or quantization method), FormatError naming the key.
-LlamaConfig llamaConfigFrom(const Json& config);
+/// @param where names the object in messages.
+LlamaConfig llamaConfigFrom(const Json& config, const std::string& where = "config.json");
+/// The same of a checkpoint's settings; messages name the file that they are in.
+LlamaConfig llamaConfigFrom(const Checkpoint& checkpoint);
 
 /// Radians per position of each pair, [headDim / 2], any scaling applied.
 std::vector<float> ropeFrequencies(const LlamaConfig& config);

@@ -141,7 +141,7 @@ double LlamaModel::averageQuantizedBits() const {
 }
 
 std::int64_t estimateBytes(const Checkpoint& checkpoint, std::int64_t positions) {
-    const LlamaConfig config = llamaConfigFrom(checkpoint.config());
+    const LlamaConfig config = llamaConfigFrom(checkpoint);
     LATHE_CHECK(
         positions >= 0 && positions <= config.maxPositions,
         "a cache of " + std::to_string(positions) + " positions was asked for, the model has " +

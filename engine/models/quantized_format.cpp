@@ -3,6 +3,7 @@
 
 #include "engine/core/error.h"
 #include "engine/models/config_reader.h"
+#include "engine/text/utf8.h"
 
 namespace lathe {
 
@@ -17,7 +18,7 @@ ModuleFormat moduleFormat(const Json& record, const std::string& where) {
     if (kind == "group") {
         format.kind = ModuleFormat::Kind::Group;
     } else if (kind != "lut") {
-        throw Unsupported(where + ": the weight format '" + kind + "' is not known");
+        throw Unsupported(where + ": the weight format '" + printable(kind) + "' is not known");
     }
     format.bits = static_cast<int>(reader.integer("bits", 1, 8));
     format.groupSize = reader.integer("group", 0, kMaxIn, 0);
@@ -28,7 +29,8 @@ ModuleFormat moduleFormat(const Json& record, const std::string& where) {
 } // namespace
 
 std::map<std::string, ModuleFormat> quantizedModules(const Checkpoint& checkpoint) {
-    if (ConfigReader(checkpoint.config(), "config.json").find("quantization_config") == nullptr) {
+    if (ConfigReader(checkpoint.config(), configName(checkpoint)).find("quantization_config") ==
+        nullptr) {
         return {};
     }
     const std::string where = checkpoint.path().string() + " " + kFormatKey;
@@ -53,7 +55,7 @@ std::map<std::string, ModuleFormat> quantizedModules(const Checkpoint& checkpoin
     }
     std::map<std::string, ModuleFormat> formats;
     for (const auto& [name, entry] : modules->items()) {
-        formats.emplace(name, moduleFormat(entry, where + " '" + name + "'"));
+        formats.emplace(name, moduleFormat(entry, where + " '" + printable(name) + "'"));
     }
     return formats;
 }

@@ -2,6 +2,8 @@
 #include "engine/models/weight_loader.h"
 
 #include "engine/core/check.h"
+#include "engine/models/config_reader.h"
+#include "engine/text/utf8.h"
 #include "kernels/core/half.h"
 #include "kernels/ops/lut_gemv/lut_gemv.h"
 
@@ -24,13 +26,7 @@ constexpr std::size_t kMaxFaultsShown = 100;
 bool isIgnored(const std::string& name) { return name.ends_with("rotary_emb.inv_freq"); }
 
 /// A name out of a file, safe for a terminal.
-std::string quoted(const std::string& name) {
-    std::string text = "'" + name + "'";
-    for (char& c : text) {
-        c = static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
-    }
-    return text;
-}
+std::string quoted(const std::string& name) { return "'" + printable(name) + "'"; }
 
 std::string namesOf(std::span<const DType> dtypes) {
     std::string text;
@@ -77,14 +73,16 @@ bool WeightLoader::claim(
     m_claimed.insert(name);
     const auto found = m_checkpoint.entries().find(name);
     if (found == m_checkpoint.entries().end()) {
-        fault("tensor " + quoted(name) + " is missing, config.json implies " + shape.text());
+        fault(
+            "tensor " + quoted(name) + " is missing, " + configName(m_checkpoint) + " implies " +
+            shape.text());
         return false;
     }
     const Checkpoint::Entry& entry = found->second;
     if (!(entry.shape == shape)) {
         fault(
-            "tensor " + quoted(name) + " is " + entry.shape.text() + ", config.json implies " +
-            shape.text());
+            "tensor " + quoted(name) + " is " + entry.shape.text() + ", " +
+            configName(m_checkpoint) + " implies " + shape.text());
         return false;
     }
     if (std::ranges::find(dtypes, entry.dtype) == dtypes.end()) {
@@ -132,8 +130,8 @@ WeightLoader::linear(const std::string& module, std::int64_t out, std::int64_t i
     } else if (format->second.in != in) {
         fault(
             "module " + quoted(module) + " was quantized with " +
-            std::to_string(format->second.in) + " inputs, config.json implies " +
-            std::to_string(in));
+            std::to_string(format->second.in) + " inputs, " + configName(m_checkpoint) +
+            " implies " + std::to_string(in));
     } else {
         linear.weight = quantized(module, format->second, out);
     }
@@ -171,8 +169,8 @@ void WeightLoader::duplicate(const std::string& name, const std::string& of) {
     const Tensor b = m_checkpoint.tensor(name);
     if (std::memcmp(a.view().data, b.view().data, a.bytes()) != 0) {
         fault(
-            "tensor " + quoted(name) + " differs from " + quoted(of) +
-            ", although config.json ties them");
+            "tensor " + quoted(name) + " differs from " + quoted(of) + ", although " +
+            configName(m_checkpoint) + " ties them");
     }
 }
 

@@ -14,6 +14,7 @@ class LlamaConfigTest : public QObject {
 private slots:
     void variantsAreRefusedByName_data();
     void variantsAreRefusedByName();
+    void longNamesAreCutOff();
     void damagedValuesAreRefusedByKey_data();
     void damagedValuesAreRefusedByKey();
     void harmlessVariantsAreTaken_data();
@@ -132,6 +133,19 @@ void LlamaConfigTest::variantsAreRefusedByName_data() {
     addRow(
         "quantized elsewhere", R"({"quantization_config": {"quant_method": "gptq", "bits": 4}})",
         "quantized by 'gptq'");
+    addRow("raw model type", R"({"model_type": "a\u001b[2J"})", R"('a\x1B[2J' is not known)");
+    addRow("raw activation", R"({"hidden_act": "a\u0007"})", R"('a\x07')");
+    addRow("raw rope type", R"({"rope_scaling": {"type": "a\n"}})", R"('a\x0A')");
+    addRow(
+        "raw method", R"({"quantization_config": {"quant_method": "\u001bc"}})",
+        R"(quantized by '\x1Bc')");
+}
+
+void LlamaConfigTest::longNamesAreCutOff() {
+    Json config = test::tinyConfig();
+    config["model_type"] = std::string(100'000, 'x');
+    LATHE_VERIFY_THROWS(
+        llamaConfigFrom(config), Unsupported, "'" + std::string(100, 'x') + "...' is not known");
 }
 
 void LlamaConfigTest::variantsAreRefusedByName() {

@@ -277,6 +277,9 @@ void QuantizedModelTest::damagedRecordsAreRefused_data() {
     add("modules are a list", R"({"version": 1, "modules": []})", "'modules' is missing or not");
     add("unknown kind", R"({"version": 1, "modules": {"m": {"kind": "vq", "bits": 4, "in": 64}}})",
         "'m': the weight format 'vq' is not known");
+    add("raw kind",
+        R"({"version": 1, "modules": {"m\u0007": {"kind": "\u001bc", "bits": 4, "in": 64}}})",
+        R"('m\x07': the weight format '\x1Bc' is not known)");
     add("absurd bits", R"({"version": 1, "modules": {"m": {"kind": "lut", "bits": 64, "in": 64}}})",
         "'bits' is 64");
     add("absurd width",
