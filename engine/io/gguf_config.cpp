@@ -4,9 +4,7 @@
 #include "engine/core/error.h"
 #include "engine/text/utf8.h"
 
-#include <algorithm>
 #include <cmath>
-#include <numbers>
 
 namespace lathe {
 
@@ -84,45 +82,7 @@ std::int64_t vocabularySize(const GgufFile& file, const ModelKeys& keys) {
     return keys.positive("vocab_size");
 }
 
-/// The divisor that LLaMA-3's scaling gives to one frequency.
-double llama3Factor(double frequency, double factor, double originalPositions) {
-    constexpr double kLow = 1.0;
-    constexpr double kHigh = 4.0;
-    const double wavelength = 2.0 * std::numbers::pi / frequency;
-    if (wavelength < originalPositions / kHigh) {
-        return 1.0;
-    }
-    if (wavelength > originalPositions / kLow) {
-        return factor;
-    }
-    const double smooth = (originalPositions / wavelength - kLow) / (kHigh - kLow);
-    return 1.0 / ((1.0 - smooth) / factor + smooth);
-}
-
-/// The parameters of LLaMA-3's scaling, when these factors come from its formula with the published
-/// bounds (1, 4) and one of the lengths in use.
-Json llama3Scaling(std::span<const float> factors, double theta) {
-    const double factor = *std::max_element(factors.begin(), factors.end());
-    for (const double positions : {8192.0, 4096.0, 2048.0, 16384.0, 32768.0}) {
-        bool same = factor > 1.0;
-        for (std::size_t i = 0; i < factors.size() && same; ++i) {
-            const double exponent = static_cast<double>(i) / static_cast<double>(factors.size());
-            const double expected = llama3Factor(std::pow(theta, -exponent), factor, positions);
-            same = std::abs(expected - static_cast<double>(factors[i])) <= 1e-4 * expected;
-        }
-        if (same) {
-            return {
-                {"rope_type", "llama3"},
-                {"factor", factor},
-                {"low_freq_factor", 1.0},
-                {"high_freq_factor", 4.0},
-                {"original_max_position_embeddings", static_cast<std::int64_t>(positions)}};
-        }
-    }
-    return {{"rope_type", "lathe_factors"}};
-}
-
-void addRopeFactors(const GgufFile& file, std::int64_t headDim, double theta, Json& config) {
+void addRopeFactors(const GgufFile& file, std::int64_t headDim, Json& config) {
     const auto found = file.entries().find("rope_freqs.weight");
     if (found == file.entries().end()) {
         return;
@@ -141,11 +101,13 @@ void addRopeFactors(const GgufFile& file, std::int64_t headDim, double theta, Js
             throw FormatError(file.name() + ": tensor 'rope_freqs.weight' holds a factor <= 0");
         }
     }
-    if (factors.empty()) {
-        return;
+    if (const auto scaling = config.find("rope_scaling"); scaling != config.end()) {
+        throw Unsupported(
+            file.name() + ": gives both the tensor 'rope_freqs.weight' and rope scaling of type '" +
+            printable(scaling->at("rope_type").get_ref<const std::string&>()) +
+            "'; only one of them is supported");
     }
     config["lathe_rope_factors"] = std::vector<float>(factors.begin(), factors.end());
-    config["rope_scaling"] = llama3Scaling(factors, theta);
 }
 
 void addRopeScaling(const ModelKeys& keys, Json& config) {
@@ -176,7 +138,8 @@ std::string weightType(const GgufFile& file) {
 void addTokenIds(const GgufFile& file, Json& config) {
     for (const char* which : {"bos", "eos"}) {
         const auto id = file.integer("tokenizer.ggml." + std::string(which) + "_token_id");
-        if (id) {
+        // Some writers store -1 for "none", as a signed or as an unsigned number.
+        if (id && *id != -1 && *id != 0xFFFFFFFF) {
             config[std::string(which) + "_token_id"] = *id;
         }
     }
@@ -254,7 +217,7 @@ Json ggufConfig(const GgufFile& file) {
     }
     addTokenIds(file, config);
     addRopeScaling(keys, config);
-    addRopeFactors(file, headDim, theta, config);
+    addRopeFactors(file, headDim, config);
     return config;
 }
 

@@ -9,12 +9,10 @@ namespace lathe {
 /// The config.json that a GGUF file stands for, with Hugging Face keys. Two things have no equal
 /// there:
 ///  - `lathe_rope_factors`: the content of rope_freqs.weight, headDim / 2 divisors of the rotary
-///    frequencies. Beside it stands `rope_scaling`: of type "llama3" with its parameters when the
-///    factors are those of LLaMA-3's formula, else of type "lathe_factors", so that a reader that
-///    does not know the list refuses instead of ignoring it.
+///    frequencies. LLaMA-3's scaling comes as such a list, so `rope_scaling` is absent then.
 ///  - `vocab_size` counts the rows of the embedding where the file does not say.
 /// @throws FormatError naming the missing or wrong key, Unsupported naming the architecture or
-///         variant.
+///         variant, or both rope factors and rope scaling.
 Json ggufConfig(const GgufFile& file);
 
 /// Number of attention heads that rows of q (or, with `keyValue`, of k) belong to.

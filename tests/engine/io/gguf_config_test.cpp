@@ -2,6 +2,7 @@
 #include "engine/core/error.h"
 #include "engine/io/gguf_checkpoint.h"
 #include "engine/io/gguf_config.h"
+#include "engine/models/llama_config.h"
 #include "tests/engine/io/gguf_builder.h"
 #include "tests/support/lathe_test.h"
 
@@ -72,30 +73,77 @@ private slots:
         QCOMPARE(config.at("bos_token_id").get<int>(), 1);
         QCOMPARE(config.at("eos_token_id").get<int>(), 7);
     }
-    void llama3FactorsAreRecognised() {
+    void factorsArePassedOn() {
         GgufBuilder builder = GgufBuilder::llama();
         builder.u32("llama.attention.key_length", 128).f32("llama.rope.freq_base", 5e5F);
         const std::vector<float> factors = llama3Factors(64, 5e5, 32.0, 8192.0);
         builder.floatsTensor("rope_freqs.weight", {64}, factors);
         const Json config = configOf(builder);
-        const Json& scaling = config.at("rope_scaling");
-        QCOMPARE(scaling.at("rope_type").get<std::string>(), std::string("llama3"));
-        QCOMPARE(scaling.at("factor").get<double>(), 32.0);
-        QCOMPARE(scaling.at("original_max_position_embeddings").get<int>(), 8192);
         QCOMPARE(config.at("lathe_rope_factors").get<std::vector<float>>(), factors);
+        QVERIFY(!config.contains("rope_scaling"));
     }
-    void otherFactorsAreNotMistaken() {
+    void llama3FactorsGiveTheFrequenciesOfTheOriginal() {
         GgufBuilder builder = GgufBuilder::llama();
+        builder.u32("llama.attention.key_length", 128).f32("llama.rope.freq_base", 5e5F);
+        builder.floatsTensor("rope_freqs.weight", {64}, llama3Factors(64, 5e5, 32.0, 8192.0));
+        Json original = configOf(builder);
+        const std::vector<float> frequencies = ropeFrequencies(llamaConfigFrom(original));
+        original.erase("lathe_rope_factors");
+        const std::vector<float> plain = ropeFrequencies(llamaConfigFrom(original));
+        original["rope_scaling"] = {
+            {"rope_type", "llama3"},
+            {"factor", 32.0},
+            {"low_freq_factor", 1.0},
+            {"high_freq_factor", 4.0},
+            {"original_max_position_embeddings", 8192}};
+        const std::vector<float> expected = ropeFrequencies(llamaConfigFrom(original));
+        QCOMPARE(frequencies.size(), expected.size());
+        for (std::size_t i = 0; i < expected.size(); ++i) {
+            QVERIFY(std::abs(frequencies[i] - expected[i]) <= 1e-5F * expected[i]);
+        }
+        QVERIFY(plain.back() > 31.0F * expected.back());
+    }
+    void otherFactorsDivideTheFrequencies() {
+        GgufBuilder builder = GgufBuilder::llama();
+        const std::vector<float> plain = ropeFrequencies(llamaConfigFrom(configOf(builder)));
         builder.floatsTensor("rope_freqs.weight", {2}, {1.0F, 3.5F});
-        QCOMPARE(
-            configOf(builder).at("rope_scaling").at("rope_type").get<std::string>(),
-            std::string("lathe_factors"));
-        builder = GgufBuilder::llama();
+        const std::vector<float> divided = ropeFrequencies(llamaConfigFrom(configOf(builder)));
+        QCOMPARE(divided.at(0), plain.at(0));
+        QCOMPARE(divided.at(1), plain.at(1) / 3.5F);
+    }
+    void wrongFactorsAreRefused() {
+        GgufBuilder builder = GgufBuilder::llama();
         builder.floatsTensor("rope_freqs.weight", {3}, {1, 1, 1});
         LATHE_VERIFY_THROWS(configOf(builder), FormatError, "2 F32 elements are needed");
         builder = GgufBuilder::llama();
         builder.floatsTensor("rope_freqs.weight", {2}, {1, 0});
         LATHE_VERIFY_THROWS(configOf(builder), FormatError, "factor <= 0");
+        builder = GgufBuilder::llama();
+        builder.text("llama.rope.scaling.type", "linear").f32("llama.rope.scaling.factor", 4.0F);
+        builder.floatsTensor("rope_freqs.weight", {2}, {1, 2});
+        LATHE_VERIFY_THROWS(configOf(builder), Unsupported, "m.gguf: gives both");
+        LATHE_VERIFY_THROWS(configOf(builder), Unsupported, "type 'linear'");
+        builder = GgufBuilder::llama();
+        builder.text("llama.rope.scaling.type", "none");
+        builder.floatsTensor("rope_freqs.weight", {2}, {1, 2});
+        QVERIFY(configOf(builder).contains("lathe_rope_factors"));
+    }
+    void absentMarksAreNoIds() {
+        GgufBuilder builder = GgufBuilder::llama();
+        builder.u32("tokenizer.ggml.bos_token_id", 0xFFFFFFFF)
+            .raw("tokenizer.ggml.eos_token_id", 5, "\xFF\xFF\xFF\xFF");
+        const Json config = configOf(builder);
+        QVERIFY(!config.contains("bos_token_id") && !config.contains("eos_token_id"));
+        QVERIFY(!llamaConfigFrom(config).bos.has_value());
+    }
+    void messagesNameTheFile() {
+        const test::TemporaryFolder folder;
+        GgufBuilder builder = GgufBuilder::llama();
+        builder.u32("tokenizer.ggml.bos_token_id", 99);
+        test::writeFile(folder.path() / "lying.gguf", builder.bytes());
+        const GgufCheckpoint checkpoint(folder.path() / "lying.gguf");
+        LATHE_VERIFY_THROWS(
+            llamaConfigFrom(checkpoint), FormatError, "lying.gguf metadata: 'bos_token_id' is 99");
     }
     void scalingIsPassedOn() {
         GgufBuilder builder = GgufBuilder::llama();
