@@ -87,6 +87,20 @@ std::size_t storedBytes(const TableRow& row, const std::string& where) {
     return static_cast<std::size_t>(*elements / row.type->blockElements) * row.type->blockBytes;
 }
 
+/// A tensor without elements may still claim extents that no shape can have.
+Shape shapeOf(const TableRow& row, const std::string& where) {
+    try {
+        return Shape{std::span<const std::int64_t>(row.extents)};
+    } catch (Error& error) {
+        std::string extents;
+        for (const std::int64_t extent : row.extents) {
+            extents += (extents.empty() ? "" : ", ") + std::to_string(extent);
+        }
+        error.addContext(where + " is [" + extents + "]");
+        throw;
+    }
+}
+
 std::size_t alignedUp(std::size_t value, std::size_t alignment) {
     return (value + alignment - 1) / alignment * alignment;
 }
@@ -198,7 +212,7 @@ GgufFile GgufFile::parse(std::shared_ptr<Storage> storage, const std::string& na
                 where + " begins at " + std::to_string(row.offset) + ", no multiple of " +
                 std::to_string(alignment));
         }
-        const Shape shape{std::span<const std::int64_t>(row.extents)};
+        const Shape shape = shapeOf(row, where);
         const std::size_t offset = dataStart + static_cast<std::size_t>(row.offset);
         if (!file.m_entries.emplace(row.name, Entry{row.type, shape, offset, bytes}).second) {
             throw FormatError(where + " occurs twice");

@@ -85,25 +85,43 @@ void checkRange(const RawEntry& entry, std::size_t dataBytes, const std::string&
     }
 }
 
+/// The extents as one list, for messages.
+std::string textOf(const std::vector<std::int64_t>& extents) {
+    std::string text;
+    for (const std::int64_t extent : extents) {
+        text += (text.empty() ? "[" : ", ") + std::to_string(extent);
+    }
+    return text.empty() ? "[]" : text + "]";
+}
+
+/// A tensor without elements may still claim extents that no shape can have.
+Shape shapeOf(const RawEntry& entry, const std::string& where) {
+    try {
+        return Shape{std::span<const std::int64_t>(entry.extents)};
+    } catch (Error& error) {
+        error.addContext(where + " is " + textOf(entry.extents));
+        throw;
+    }
+}
+
 /// Checks the byte range against shape and element size.
 void checkSize(const RawEntry& entry, DType dtype, const std::string& where) {
     std::optional<std::size_t> bytes = sizeOf(dtype);
-    std::string extents;
+    const std::string extents = textOf(entry.extents);
     bool empty = false;
     for (const std::int64_t extent : entry.extents) {
-        extents += (extents.empty() ? "" : ", ") + std::to_string(extent);
         empty = empty || extent == 0;
         // Zero makes the product zero, but the other extents must still be sane.
         const auto factor = static_cast<std::size_t>(std::max<std::int64_t>(extent, 1));
         bytes = bytes ? checkedProduct(*bytes, factor) : std::nullopt;
     }
     if (!bytes) {
-        throw FormatError(where + ": the size of [" + extents + "] does not fit in 64 bits");
+        throw FormatError(where + ": the size of " + extents + " does not fit in 64 bits");
     }
     const std::size_t needed = empty ? 0 : *bytes;
     if (entry.end - entry.begin != needed) {
         throw FormatError(
-            where + " is " + entry.type + " [" + extents + "], " + std::to_string(needed) +
+            where + " is " + entry.type + " " + extents + ", " + std::to_string(needed) +
             " bytes, but its offsets span " + std::to_string(entry.end - entry.begin));
     }
 }
@@ -222,8 +240,7 @@ SafetensorsFile SafetensorsFile::parse(std::shared_ptr<Storage> storage, const s
                     where + " has " + std::to_string(raw.extents.size()) + " axes, at most " +
                     std::to_string(Shape::kMaxRank) + " can be read");
             }
-            const Shape shape{std::span<const std::int64_t>(raw.extents)};
-            const Entry entry{*dtype, shape, raw.begin, raw.end - raw.begin};
+            const Entry entry{*dtype, shapeOf(raw, where), raw.begin, raw.end - raw.begin};
             stored = &file.m_entries.emplace(key, entry).first->first;
         } else {
             stored = &file.m_unknownTypes.emplace(key, raw.type).first->first;

@@ -147,6 +147,9 @@ private slots:
         b.tensor("x", {17}, 0, 0);
         add("truncated", b,
             "tensor 'x' claims 68 bytes at 0, but the file holds only 64 after the header");
+        (b = empty).tensor("x", {1ULL << 59U, 0}, 0, 0);
+        add("zero hides a size beyond any shape", b,
+            "tensor 'x' is [0, 576460752303423488]: a shape of more than 2^58 elements");
         (b = empty).tensor("x", {1}, 0, ~0ULL - 31);
         add("offset overflows", b, "claims 4 bytes at 18446744073709551584");
         (b = empty).tensor("x", {1}, 0, 16);

@@ -100,6 +100,9 @@ private slots:
         add("zero hides overflow",
             one(R"({"dtype":"F32","shape":[0,4294967296,4294967296],"data_offsets":[0,0]})", ""),
             "does not fit");
+        add("zero hides a size beyond any shape",
+            one(R"({"dtype":"F32","shape":[0,1152921504606846976],"data_offsets":[0,0]})", ""),
+            "m: tensor 'x' is [0, 1152921504606846976]: a shape of more than 2^58 elements");
         add("axes", one(R"({"dtype":"U8","shape":[1,1,1,1,1,1],"data_offsets":[0,1]})", "x"),
             "6 axes");
         const std::string a = R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":)";
