@@ -2,6 +2,7 @@
 #include "kernels/core/thread_pool.h"
 
 #include "engine/core/check.h"
+#include "engine/core/error.h"
 
 #include <algorithm>
 #include <atomic>
@@ -58,18 +59,29 @@ struct ThreadPool::Workers {
     using Body = std::function<void(std::int64_t, std::int64_t)>;
 
     explicit Workers(int threadCount) : threads(threadCount) {
-        for (int i = 1; i < threads; ++i) {
-            joined.emplace_back([this] { serve(); });
+        int running = 1;
+        try {
+            for (; running < threads; ++running) {
+                joined.emplace_back([this] { serve(); });
+            }
+        } catch (const std::exception& error) {
+            // The destructor does not run for a half-made object: those that wait must be sent home
+            // here, or joining them never ends.
+            stop();
+            throw DeviceError(
+                "only " + std::to_string(running) + " of " + std::to_string(threads) +
+                " threads could be started (" + error.what() + "); give a smaller --threads");
         }
     }
-    ~Workers() {
+    ~Workers() { stop(); }
+    Workers(const Workers&) = delete;
+    Workers& operator=(const Workers&) = delete;
+
+    void stop() noexcept {
         stopping.store(true);
         jobs.fetch_add(1);
         jobs.notify_all();
     }
-    Workers(const Workers&) = delete;
-    Workers& operator=(const Workers&) = delete;
-
     void serve();
     void runPieces();
     void runPiece(std::int64_t piece, std::int64_t pieces);

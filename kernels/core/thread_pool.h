@@ -11,6 +11,7 @@ namespace lathe {
 class ThreadPool {
 public:
     /// 0: one thread per core that this process may use. 1: everything on the caller.
+    /// @throws InputError outside 0 to 1024, DeviceError when the system starts fewer threads.
     explicit ThreadPool(int threads);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;

@@ -5,11 +5,38 @@
 #include "tests/support/lathe_test.h"
 
 #include <atomic>
+#include <fstream>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 using namespace lathe;
+
+namespace {
+
+/// Leaves the process so many bytes of address space for a scope.
+class AddressSpaceLimit {
+public:
+    explicit AddressSpaceLimit(std::size_t bytesLeft) {
+        getrlimit(RLIMIT_AS, &m_old);
+        std::size_t pages = 0;
+        std::ifstream("/proc/self/statm") >> pages;
+        rlimit limit = m_old;
+        limit.rlim_cur = pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) + bytesLeft;
+        setrlimit(RLIMIT_AS, &limit);
+    }
+    ~AddressSpaceLimit() { setrlimit(RLIMIT_AS, &m_old); }
+    AddressSpaceLimit(const AddressSpaceLimit&) = delete;
+    AddressSpaceLimit& operator=(const AddressSpaceLimit&) = delete;
+
+private:
+    rlimit m_old{};
+};
+
+} // namespace
 
 class ThreadPoolTest : public QObject {
     Q_OBJECT
@@ -123,6 +150,15 @@ private slots:
             work();
         }
         QCOMPARE(sum.load(), std::int64_t{80000});
+    }
+
+    /// Those that run already must end, or the failed pool waits for them for ever.
+    void failedStartEndsTheOthers() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+        QSKIP("a sanitizer needs more address space than this test leaves");
+#endif
+        const AddressSpaceLimit limit(std::size_t{96} << 20);
+        LATHE_VERIFY_THROWS(ThreadPool(1024), DeviceError, "of 1024 threads could be started");
     }
 
     void threadCounts() {
