@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the float ops refuse, and a few results that are known without a reference.
+#include "kernels/core/dispatch.h"
 #include "kernels/core/exec_context.h"
 #include "kernels/ops/add/add.h"
 #include "kernels/ops/attention/attention.h"
@@ -48,6 +49,26 @@ private slots:
         Tensor y = zeros({2, 2});
         run(m_context, Gemm{.x = x.view(), .w = w.view(), .bias = bias.view(), .y = y.view()});
         compare(y, {8, 23, 8, 27.5F});
+    }
+
+    /// Its instruction set is fixed once in a process: a second target's numbers would hang on
+    /// which of them came first.
+    void oneDnnServesOneTarget() {
+        const Tensor x = zeros({16, 8});
+        const Tensor w = zeros({8, 8});
+        Tensor y = zeros({16, 8});
+        const Gemm op{.x = x.view(), .w = w.view(), .y = y.view()};
+        int served = 0;
+        for (const Target have : availableTargets()) {
+            for (const Kernel<Gemm>& kernel : kernelsOf<Gemm>()) {
+                if (serves(have, kernel.target) &&
+                    (kernel.accepts == nullptr || kernel.accepts(op))) {
+                    served += std::string_view(kernel.name).ends_with("onednn") ? 1 : 0;
+                    break;
+                }
+            }
+        }
+        QVERIFY(served <= 1);
     }
 
     void gemmRefuses() {
@@ -185,6 +206,34 @@ private slots:
             run(m_context,
                 CrossEntropy{.logits = logits.view(), .targets = wrong.view(), .nll = nll.view()}),
             InputError, "targets[1] is 8");
+    }
+
+    /// The same distributions from shifted logits: what rounding leaves is never below 0.
+    void distanceIsNotNegative() {
+        constexpr std::int64_t kRows = 64;
+        constexpr std::int64_t kVocabulary = 500;
+        std::vector<float> logits;
+        std::vector<float> shifted;
+        for (std::int64_t i = 0; i < kRows * kVocabulary; ++i) {
+            logits.push_back(std::sin(static_cast<float>(i)) * 3.0F);
+            shifted.push_back(logits.back() + 0.1F * static_cast<float>(i / kVocabulary));
+        }
+        for (const Target target : availableTargets()) {
+            const Device device{target == Target::Cuda ? Device::Kind::Cuda : Device::Kind::Cpu, 0};
+            ExecContext context(device, {.target = target, .threads = 1});
+            const Tensor p = tensorOf({kRows, kVocabulary}, logits).to(device, context);
+            const Tensor q = tensorOf({kRows, kVocabulary}, shifted).to(device, context);
+            Tensor kl = zeros({kRows}).to(device, context);
+            Tensor same = zeros({kRows}, DType::I32).to(device, context);
+            run(context,
+                DistributionDistance{
+                    .p = p.view(), .q = q.view(), .kl = kl.view(), .sameArgmax = same.view()});
+            const Tensor result = kl.to(Device{}, context);
+            context.synchronize();
+            for (const float value : result.view().as<float>()) {
+                QVERIFY2(value >= 0.0F && value < 1e-4F, nameOf(target).data());
+            }
+        }
     }
 
     void distanceOfKnownDistributions() {

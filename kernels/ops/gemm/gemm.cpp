@@ -96,7 +96,8 @@ std::span<const Kernel<Gemm>> kernelsOf<Gemm>() {
         {Target::Avx512, "avx512 gemv", gemvSimd<avx512::gemv>, hasFewRows},
         {Target::Avx2, "avx2 gemv", gemvSimd<avx2::gemv>, hasFewRows},
 #ifdef LATHE_HAVE_ONEDNN
-        {Target::Avx2, "onednn", gemmOneDnn, suitsOneDnn},
+        {Target::Avx512, "avx512 onednn", gemmOneDnn, suitsOneDnn},
+        {Target::Avx2, "avx2 onednn", gemmOneDnn, suitsOneDnnAvx2},
 #endif
         {Target::Avx512, "avx512 tiled", tiledSimd<avx512::gemmPanels, avx512::gemmPanelWidth>},
         {Target::Avx2, "avx2 tiled", tiledSimd<avx2::gemmPanels, avx2::gemmPanelWidth>},

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -29,14 +28,12 @@ std::int64_t outsPerTile(std::int64_t out, int threads) {
     return std::clamp((share + kFewest - 1) / kFewest * kFewest, kFewest, kMost);
 }
 
-void limitInstructionSet(Target contextTarget) {
-    static const dnnl_status_t status = [contextTarget] {
-        const char* forced = std::getenv("LATHE_TARGET");
-        const bool isForced = forced != nullptr && *forced != '\0';
-        const Target target = isForced ? targetFromName(forced) : contextTarget;
-        return dnnl_set_max_cpu_isa(
-            target == Target::Avx512 ? dnnl_cpu_isa_all : dnnl_cpu_isa_avx2);
-    }();
+/// The target whose products are oneDNN's: the best of this processor, whatever LATHE_TARGET says.
+Target oneDnnTarget() { return isAvailable(Target::Avx512) ? Target::Avx512 : Target::Avx2; }
+
+void limitInstructionSet() {
+    static const dnnl_status_t status = dnnl_set_max_cpu_isa(
+        oneDnnTarget() == Target::Avx512 ? dnnl_cpu_isa_all : dnnl_cpu_isa_avx2);
     if (status != dnnl_success) {
         throw InternalError("gemm: oneDNN was used before its instruction set was limited");
     }
@@ -69,8 +66,10 @@ void multiply(const Gemm& op, std::int64_t from, std::int64_t to, const float* w
 
 bool suitsOneDnn(const Gemm& op) { return op.x.shape[0] > kGemvMostRows && op.x.shape[1] > 0; }
 
+bool suitsOneDnnAvx2(const Gemm& op) { return oneDnnTarget() == Target::Avx2 && suitsOneDnn(op); }
+
 void gemmOneDnn(ExecContext& context, const Gemm& op) {
-    limitInstructionSet(context.target());
+    limitInstructionSet();
     const std::int64_t in = op.w.shape[1];
     const std::int64_t out = op.w.shape[0];
     const WeightKind kind = weightKindOf(op.w.dtype);
