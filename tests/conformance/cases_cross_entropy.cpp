@@ -79,6 +79,13 @@ void addCrossEntropyCases(std::vector<Check>& checks) {
             .logits = arrays.given("logits", {6, 37}, unusualRows(37)),
             .index = arrays.output("index", {6}, DType::I32)};
     });
+    addCase<ArgMax>(checks, "arg_max", "nothing but NaN", [](Arrays& arrays) {
+        std::vector<float> rows(std::size_t{2} * 300, std::numeric_limits<float>::quiet_NaN());
+        rows[300 + 299] = -std::numeric_limits<float>::infinity();
+        return ArgMax{
+            .logits = arrays.given("logits", {2, 300}, rows),
+            .index = arrays.output("index", {2}, DType::I32)};
+    });
     addCase<DistributionDistance>(
         checks, "distribution_distance", "close distributions", [](Arrays& arrays) {
             const std::vector<float> p = arrays.normals(std::int64_t{4} * 1000, 3.0);

@@ -36,13 +36,12 @@ void checkTargets(const CrossEntropy& op) {
     }
 }
 
-/// Lowest index of the largest number; NaN entries are passed over.
+/// Lowest index of the largest number; NaN entries are passed over, 0 when there is nothing else.
 std::int64_t argMaxScalar(const float* logits, std::int64_t count) {
     std::int64_t best = 0;
-    float largest = -std::numeric_limits<float>::infinity();
-    for (std::int64_t v = 0; v < count; ++v) {
-        if (logits[v] > largest) {
-            largest = logits[v];
+    for (std::int64_t v = 1; v < count; ++v) {
+        const bool firstNumber = std::isnan(logits[best]) && !std::isnan(logits[v]);
+        if (firstNumber || logits[v] > logits[best]) {
             best = v;
         }
     }

@@ -8,6 +8,7 @@ namespace lathe::cuda {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int kNoIndex = 0x7fffffff; ///< behind every real one, so that `better` replaces it
 
 /// max and log(sum(exp(row - max))) of one row, in every thread of the block.
 struct RowNorm {
@@ -28,11 +29,12 @@ __device__ RowNorm rowNorm(const float* row, std::int64_t cols, float* shared) {
 }
 
 __device__ int rowArgMax(const float* row, std::int64_t cols, ArgMaxPair* shared) {
-    ArgMaxPair best{-INFINITY, 0x7fffffff};
+    ArgMaxPair best{-INFINITY, kNoIndex};
     for (std::int64_t c = threadIdx.x; c < cols; c += blockDim.x) {
         best = better(best, {row[c], static_cast<int>(c)});
     }
-    return blockArgMax(best, shared).index;
+    const int found = blockArgMax(best, shared).index;
+    return found == kNoIndex ? 0 : found; // nothing but NaN
 }
 
 __global__ void crossEntropyKernel(
@@ -66,7 +68,8 @@ distanceKernel(const float* p, const float* q, float* kl, std::int32_t* same, st
     const int pBest = rowArgMax(pRow, cols, pairs);
     const int qBest = rowArgMax(qRow, cols, pairs);
     if (threadIdx.x == 0) {
-        kl[blockIdx.x] = sum;
+        // Rounding may leave a tiny negative number where the distributions agree; NaN stays.
+        kl[blockIdx.x] = sum < 0.0F ? 0.0F : sum;
         same[blockIdx.x] = pBest == qBest ? 1 : 0;
     }
 }
