@@ -51,6 +51,9 @@ std::string identityOf(const std::filesystem::path& path) {
     if (::stat(path.c_str(), &status) != 0) {
         throw InputError(path.string() + ": cannot be read; check the path");
     }
+    if (!S_ISREG(status.st_mode)) {
+        throw InputError(path.string() + ": is no regular file; give one, or a model's folder");
+    }
     return std::filesystem::absolute(path).lexically_normal().string() + "|" +
            std::to_string(status.st_size) + "|" + std::to_string(status.st_mtim.tv_sec) + "." +
            std::to_string(status.st_mtim.tv_nsec) + "|" + std::to_string(status.st_ino);
@@ -79,7 +82,7 @@ void writeHashCache(const std::filesystem::path& file, const Json& cache) {
     std::filesystem::remove(aside, ignored);
 }
 
-std::string hashFile(const std::filesystem::path& path) {
+std::string hashFile(const std::filesystem::path& path, const std::function<void()>& poll) {
     std::ifstream in(path, std::ios::binary);
     if (!in) {
         throw InputError(path.string() + ": cannot be read; check the path and its permissions");
@@ -87,6 +90,9 @@ std::string hashFile(const std::filesystem::path& path) {
     Hasher hasher;
     std::vector<char> buffer(1U << 20);
     while (in) {
+        if (poll) {
+            poll();
+        }
         in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
         hasher.update(std::string_view(buffer.data(), static_cast<std::size_t>(in.gcount())));
     }
@@ -129,7 +135,7 @@ std::string hashText(std::string_view text) {
     return hashBytes(std::as_bytes(std::span(text.data(), text.size())));
 }
 
-std::string hashPath(const std::filesystem::path& path) {
+std::string hashPath(const std::filesystem::path& path, const std::function<void()>& poll) {
     std::vector<std::filesystem::path> files;
     if (std::filesystem::is_directory(path)) {
         for (const auto& entry : std::filesystem::directory_iterator(path)) {
@@ -149,7 +155,7 @@ std::string hashPath(const std::filesystem::path& path) {
         const std::string identity = identityOf(file);
         auto known = cache.find(identity);
         if (known == cache.end() || !known->is_string()) {
-            cache[identity] = hashFile(file);
+            cache[identity] = hashFile(file, poll);
             known = cache.find(identity);
             changed = true;
         }

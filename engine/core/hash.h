@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -32,6 +33,8 @@ private:
 
 /// Hash of a file, or of a folder's files (sorted by name) where a model is one. Remembered on disk
 /// by path, size, time and inode under the user's cache folder, since models are large.
-std::string hashPath(const std::filesystem::path& path);
+/// @param poll is called between blocks of a megabyte; what it throws ends the reading.
+/// @throws InputError for what cannot be read or is no regular file (a pipe would never end).
+std::string hashPath(const std::filesystem::path& path, const std::function<void()>& poll = {});
 
 } // namespace lathe

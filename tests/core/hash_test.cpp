@@ -3,6 +3,8 @@
 #include "engine/core/hash.h"
 #include "tests/support/lathe_test.h"
 
+#include <sys/stat.h>
+
 #include <fstream>
 
 namespace lathe {
@@ -15,6 +17,8 @@ private slots:
     void piecesEqualTheWhole();
     void aChangedFileChangesTheHash();
     void scoresAreNotPartOfAModel();
+    void onlyFilesThatEndAreRead();
+    void readingCanBeStopped();
     void missingFileIsNamed();
 
 private:
@@ -57,6 +61,25 @@ void HashTest::scoresAreNotPartOfAModel() {
     write("scored/training.json", "{}");
     write("scored/README.md", "words");
     QCOMPARE(hashPath(m_folder.path() / "scored"), first);
+}
+
+void HashTest::onlyFilesThatEndAreRead() {
+    LATHE_VERIFY_THROWS(hashPath("/dev/zero"), InputError, "/dev/zero");
+    const std::filesystem::path pipe = m_folder.path() / "pipe.txt";
+    QCOMPARE(::mkfifo(pipe.c_str(), 0600), 0);
+    LATHE_VERIFY_THROWS(hashPath(pipe), InputError, "no regular file");
+}
+
+void HashTest::readingCanBeStopped() {
+    write("long.txt", std::string(3U << 20, 'x'));
+    int blocks = 0;
+    const auto stop = [&blocks] {
+        if (++blocks == 2) {
+            throw InputError("stopped");
+        }
+    };
+    LATHE_VERIFY_THROWS(hashPath(m_folder.path() / "long.txt", stop), InputError, "stopped");
+    QCOMPARE(blocks, 2);
 }
 
 void HashTest::missingFileIsNamed() {
