@@ -7,5 +7,12 @@ if(Git_FOUND)
                   OUTPUT_VARIABLE revision OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
   if(NOT failed)
     set(LATHE_GIT_REVISION "${revision}")
+    # A commit or a checkout makes the next build configure anew: runs store what they ran with.
+    execute_process(COMMAND ${GIT_EXECUTABLE} -C ${PROJECT_SOURCE_DIR} rev-parse --absolute-git-dir
+                    OUTPUT_VARIABLE git_folder OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+    if(EXISTS "${git_folder}/logs/HEAD")
+      set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY
+        CMAKE_CONFIGURE_DEPENDS "${git_folder}/HEAD" "${git_folder}/logs/HEAD")
+    endif()
   endif()
 endif()
