@@ -48,13 +48,23 @@ void requireMemory(
     }
 }
 
+void ModelCache::requireRoom(const std::string& nameOrPath, ExecContext& context) const {
+    const auto checkpoint = Checkpoint::open(resolveModel(nameOrPath));
+    const std::int64_t positions = positionsOf(*checkpoint);
+    std::int64_t kept = 0;
+    for (const Slot& slot : m_slots) {
+        kept += slot.model->model->weightBytes();
+    }
+    requireMemory(
+        nameOrPath, estimateBytes(*checkpoint, positions) - kept, positions, context.device());
+}
+
 std::shared_ptr<const LoadedModel>
 ModelCache::load(const std::string& nameOrPath, ExecContext& context, RunControl& run) {
     const auto start = std::chrono::steady_clock::now();
     run.progress(0.0, "loading " + nameOrPath);
     const std::filesystem::path path = resolveModel(nameOrPath);
-    const std::string hash = hashPath(path);
-    run.checkpoint();
+    const std::string hash = hashPath(path, [&run] { run.checkpoint(); });
     const std::string key = path.string() + "|" + context.device().name() + "|" + hash;
     const auto known = std::ranges::find(m_slots, key, &Slot::key);
     if (known != m_slots.end()) {

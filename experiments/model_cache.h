@@ -32,6 +32,9 @@ class ModelCache {
 public:
     std::shared_ptr<const LoadedModel>
     load(const std::string& nameOrPath, ExecContext& context, RunControl& run);
+    /// Refuses a model that would not fit even without those that are kept, before its files are
+    /// read. @throws InputError with the estimate and what is free.
+    void requireRoom(const std::string& nameOrPath, ExecContext& context) const;
 
 private:
     struct Slot {

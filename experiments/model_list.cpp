@@ -96,6 +96,19 @@ void describeGguf(const path& file, ModelInfo& info) {
     describeConfig(checkpoint->config(), info);
 }
 
+/// Weights stay in memory as they are stored: files larger than any device's memory never fit.
+std::string sizeProblem(std::int64_t bytes) {
+    std::int64_t most = deviceInfo(Device{}).totalBytes;
+    for (int i = 0; i < cudaDeviceCount(); ++i) {
+        most = std::max(most, deviceInfo(Device::parse("cuda:" + std::to_string(i))).totalBytes);
+    }
+    constexpr std::int64_t kMib = std::int64_t{1} << 20;
+    return bytes <= most ? std::string()
+                         : "its weights take " + std::to_string(bytes / kMib) +
+                               " MiB of memory, and no device here has more than " +
+                               std::to_string(most / kMib) + " MiB";
+}
+
 /// The snapshot that `main` names, else the first one that is a model.
 path snapshotOf(const path& repository) {
     std::ifstream reference(repository / "refs" / "main");
@@ -201,6 +214,9 @@ ModelInfo describeModel(const path& where) {
             describeGguf(where, info);
         } else {
             describeFolder(where, info);
+        }
+        if (info.problem.empty()) {
+            info.problem = sizeProblem(info.bytes);
         }
     } catch (const Error& e) {
         info.problem = e.what();

@@ -87,7 +87,7 @@ void requireValid(const Spec& spec, const StudyInfo& info) {
 struct InputFiles {
     std::map<std::string, std::string> hashes; ///< as named in the Spec -> XXH3-128
 
-    void add(const ParamSpec& param, const Json& value) {
+    void add(const ParamSpec& param, const Json& value, const std::function<void()>& poll) {
         const bool model = param.kind == ParamKind::Model;
         if ((!model && param.kind != ParamKind::File) || !value.is_string() ||
             value.get_ref<const std::string&>().empty()) {
@@ -95,8 +95,11 @@ struct InputFiles {
         }
         const auto name = value.get<std::string>();
         if (!hashes.contains(name)) {
-            hashes[name] = hashPath(model ? resolveModel(name) : std::filesystem::path(name));
+            hashes[name] = hashPath(model ? resolveModel(name) : std::filesystem::path(name), poll);
         }
+    }
+    void add(const std::filesystem::path& path, const std::function<void()>& poll) {
+        hashes[path.string()] = hashPath(path, poll);
     }
 
     std::string combined() const {
@@ -121,6 +124,7 @@ public:
 
 private:
     void prepare();
+    void requireRoom();
     void announce();
     void runCells();
     void runCell(std::size_t index);
@@ -164,14 +168,20 @@ void Execution::prepare() {
         m_cpu = std::make_unique<ExecContext>(Device{}, ExecOptions{.threads = m_spec.threads});
     }
     m_run.progress(0.0, "reading the model's files");
+    if (m_study->loadsModels()) {
+        requireRoom();
+    }
+    const auto poll = [this] { m_run.checkpoint(); };
     for (const ParamSpec& param : m_study->info().params) {
         if (const auto value = m_spec.params.find(param.name); value != m_spec.params.end()) {
-            m_files.add(param, *value);
+            m_files.add(param, *value, poll);
         }
         for (const Json& value : m_spec.sweep.value(param.name, Json::array())) {
-            m_files.add(param, value);
+            m_files.add(param, value, poll);
         }
-        m_run.checkpoint();
+    }
+    for (const std::filesystem::path& path : m_study->inputFiles(m_spec)) {
+        m_files.add(path, poll);
     }
     m_cells = m_study->cells(m_spec);
     Spec resolved = m_spec;
@@ -179,6 +189,16 @@ void Execution::prepare() {
     resolved.target = nameOf(m_exec->target());
     for (const Json& cell : m_cells) {
         m_keys.push_back(cellKey(m_spec.study, cell, resolved, m_files.combined(), buildId()));
+    }
+}
+
+void Execution::requireRoom() {
+    for (const ParamSpec& param : m_study->info().params) {
+        const auto value = m_spec.params.find(param.name);
+        if (param.kind == ParamKind::Model && value != m_spec.params.end() &&
+            value->is_string() && !value->get_ref<const std::string&>().empty()) {
+            m_models.requireRoom(value->get<std::string>(), *m_exec);
+        }
     }
 }
 

@@ -70,10 +70,14 @@ std::string_view neededPart(std::string_view text, const WindowOptions& options)
 /// Bytes of a window's scored tokens: the text of the window less that of what precedes them, so
 /// that pieces whose spelling hangs on their neighbours count as they do in the text.
 double scoredBytes(const Tokenizer& tokenizer, const ScoringText& text, const Window& window) {
-    const auto all =
-        std::span(text.stream)
-            .subspan(static_cast<std::size_t>(window.from), static_cast<std::size_t>(window.count));
-    const auto before = all.first(static_cast<std::size_t>(window.count - window.fresh));
+    // Where nothing precedes the scored tokens within their window, the token before it shows that
+    // they stand inside of a text, whose first space would otherwise be lost.
+    const std::int64_t lead = window.count == window.fresh && window.from > 0 ? 1 : 0;
+    const auto all = std::span(text.stream)
+                         .subspan(
+                             static_cast<std::size_t>(window.from - lead),
+                             static_cast<std::size_t>(window.count + lead));
+    const auto before = all.first(static_cast<std::size_t>(window.count + lead - window.fresh));
     const std::size_t whole = tokenizer.decode(all).size();
     return static_cast<double>(whole - std::min(whole, tokenizer.decode(before).size()));
 }
@@ -102,6 +106,18 @@ std::int64_t defaultWindow(const LoadedModel& model) {
         }
     }
     return std::min(kLongestDefaultWindow, positions);
+}
+
+std::vector<std::filesystem::path> scoringFiles(const Json& params) {
+    std::vector<std::filesystem::path> files;
+    if (textParam(params, "text").empty()) {
+        files.push_back(defaultTextPath());
+    }
+    const std::filesystem::path record = resolveModel(textParam(params, "model")) / "training.json";
+    if (std::filesystem::is_regular_file(record)) {
+        files.push_back(record);
+    }
+    return files;
 }
 
 ScoringText scoringTextFrom(const Json& params, const LoadedModel& model, RunControl& run) {

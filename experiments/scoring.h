@@ -35,6 +35,10 @@ struct ScoringText {
 ///         the model's positions.
 ScoringText scoringTextFrom(const Json& params, const LoadedModel& model, RunControl& run);
 
+/// The files of `scoringTextFrom` that `params` do not name: the bundled text, and the model's
+/// training.json with its window length.
+std::vector<std::filesystem::path> scoringFiles(const Json& params);
+
 /// Window length of a model when none is asked for: `context` of its training.json, else the
 /// smaller of 2048 and its positions.
 std::int64_t defaultWindow(const LoadedModel& model);

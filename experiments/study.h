@@ -51,6 +51,15 @@ public:
     virtual const StudyInfo& info() const = 0;
     /// The cells of a Spec, as complete params. Default: every combination of the sweep's axes.
     virtual std::vector<Json> cells(const Spec& spec) const;
+    /// Files beside those that the Spec names on which its numbers hang: a default text, a model's
+    /// own record. They are hashed, so that finished cells of other content are not taken for
+    /// these.
+    virtual std::vector<std::filesystem::path> inputFiles(const Spec& spec) const {
+        static_cast<void>(spec);
+        return {};
+    }
+    /// Whether its models are loaded: those that do not fit are then refused first.
+    virtual bool loadsModels() const { return true; }
     /// Runs one cell; `spec.params` is complete and valid, `spec.sweep` empty.
     /// @return the metrics: numbers and texts under the names of `info().metrics`.
     virtual Json run(const Spec& spec, StudyContext& context) const = 0;

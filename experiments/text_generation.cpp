@@ -24,6 +24,8 @@ Continuation continueText(
     const ContinuationRequest& request) {
     Continuation result;
     Random random(request.seed);
+    GenerateOptions options = request.options;
+    options.ends = tokenizer.ends();
     // The prompt goes through first: a piece's spelling can hang on what stands before it.
     IncrementalDetokenizer detokenizer(tokenizer);
     for (const TokenId id : request.prompt) {
@@ -37,12 +39,12 @@ Continuation continueText(
         if (request.live) {
             context.run.emit(TokenDecoded{
                 token.position, token.id, std::move(text), request.modelName,
-                request.options.sampling.greedy ? "greedy" : "sampled", token.probability,
+                options.sampling.greedy ? "greedy" : "sampled", token.probability,
                 token.microseconds});
         }
     };
     generate(
-        context.run, context.exec, model, request.prompt, tokenizer.eos(), request.options, random,
+        context.run, context.exec, model, request.prompt, tokenizer.eos(), options, random,
         onToken);
     result.text += detokenizer.finish();
     return result;

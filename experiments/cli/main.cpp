@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/cli/commands.h"
+#include "experiments/cli/terminal.h"
 #include "experiments/remote/server.h"
 #include "experiments/runner.h"
 #include "experiments/store/jsonl_sink.h"
@@ -85,9 +86,9 @@ int dispatch(const std::vector<std::string>& arguments, const std::optional<Json
 
 /// One readable line on standard error, and the same as JSON where that was asked for.
 int report(const std::string& message, int status, const std::optional<JsonOutput>& json) {
-    std::fprintf(stderr, "lathe-run: %s\n", message.c_str());
+    std::fprintf(stderr, "lathe-run: %s\n", oneLine(message).c_str());
     if (json && *json) {
-        JsonlSink(json->fd(), {}).error(message);
+        JsonlSink(json->fd(), {}).fail(message);
     }
     return status;
 }

@@ -6,9 +6,12 @@
 #include "experiments/store/jsonl_sink.h"
 #include "experiments/store/run_queue.h"
 #include "experiments/store/run_reader.h"
+#include "experiments/study.h"
 
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstring>
 
 namespace lathe {
 
@@ -23,7 +26,7 @@ public:
     void watch(RunQueue& queue) { m_queue = &queue; }
     void post(Event event) noexcept override {
         RunQueue* queue = m_queue;
-        if (queue != nullptr && m_output.broken() && !m_stopped) {
+        if (queue != nullptr && m_output.error() == EPIPE && !m_stopped) {
             m_stopped = true;
             queue->cancel(event.runId);
         }
@@ -74,11 +77,15 @@ Spec specOfRun(RunReader& reader, std::int64_t id, const std::string& study) {
     return run->spec;
 }
 
-/// Adds the keys of the cells that an earlier run of the equal Spec finished.
+/// Adds the keys of the cells that an earlier run of the equal Spec finished. A check that failed
+/// is made again: skipped, it would count as passed.
 void addFinished(Spec& spec, RunReader& reader, std::int64_t earlier) {
+    const Study& study = studies().at(spec.study);
     spec.done.clear();
     for (const CellRow& cell : reader.finishedCells(earlier)) {
-        spec.done.push_back(cell.key);
+        if (!study.failed(cell.metrics)) {
+            spec.done.push_back(cell.key);
+        }
     }
 }
 
@@ -152,6 +159,11 @@ int runStudy(const StudyCommand& command, const StudyInfo& info, const JsonOutpu
     }
     if (runner.exitStatus() == kCancelled) {
         sayHowToResume(command, spec, id);
+    }
+    if (const int error = lines.error(); error != 0 && error != EPIPE) {
+        throw InternalError(
+            std::string("--json: the results could not be written: ") + std::strerror(error) +
+            "; they are in the store as run " + std::to_string(id));
     }
     if (const std::string problem = writer.problem(); !problem.empty()) {
         throw InternalError("the run could not be stored whole: " + problem);

@@ -3,6 +3,7 @@
 
 #include "experiments/cli/text_table.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <fmt/format.h>
@@ -43,6 +44,12 @@ bool isTable(const Json& value) {
 
 Terminal::Terminal(StudyInfo info, bool quiet)
     : m_info(std::move(info)), m_quiet(quiet), m_terminal(isatty(STDERR_FILENO) == 1) {}
+
+std::string oneLine(std::string text) {
+    std::ranges::replace_if(
+        text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, ' ');
+    return text;
+}
 
 void Terminal::post(Event event) noexcept {
     const std::lock_guard lock(m_mutex);
@@ -90,7 +97,7 @@ void Terminal::clearLine() {
 void Terminal::say(const std::string& text) {
     if (m_said.insert(text).second) { // a failed cell and its run say the same
         clearLine();
-        std::fprintf(stderr, "lathe-run: %s\n", text.c_str());
+        std::fprintf(stderr, "lathe-run: %s\n", oneLine(text).c_str());
     }
 }
 

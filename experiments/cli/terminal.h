@@ -13,6 +13,9 @@
 
 namespace lathe {
 
+/// Text for one line of a terminal: control characters, which file names may hold, as spaces.
+std::string oneLine(std::string text);
+
 /// Shows a run to a person: progress and faults on standard error (progress only where that is a
 /// terminal), the results as one table at the end.
 class Terminal : public EventSink {

@@ -376,12 +376,24 @@ void RemoteEngine::Impl::deliver(Event event) {
 }
 
 void RemoteEngine::Impl::sendQueued() {
-    const std::lock_guard lock(mutex);
-    for (const auto& [id, spec] : unsent) {
-        active.emplace(id, ActiveRun{});
-        outbox.send(encodeFrame(FrameKind::Submit, Json{{"run", id}, {"spec", toJson(spec)}}));
+    std::vector<Event> refused;
+    {
+        const std::lock_guard lock(mutex);
+        for (const auto& [id, spec] : unsent) {
+            try {
+                outbox.send(
+                    encodeFrame(FrameKind::Submit, Json{{"run", id}, {"spec", toJson(spec)}}));
+                active.emplace(id, ActiveRun{});
+            } catch (const Error& e) { // larger than a frame: sent again it would fail again
+                refused.push_back({id, -1, 1, {}, RunChanged{RunState::Failed, e.what()}});
+            }
+        }
+        unsent.clear();
     }
-    unsent.clear();
+    for (Event& event : refused) {
+        sink.post(std::move(event));
+    }
+    const std::lock_guard lock(mutex);
     for (const std::string& path : undescribed) {
         outbox.send(encodeFrame(FrameKind::Describe, Json{{"path", path}}));
     }

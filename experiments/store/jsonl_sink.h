@@ -16,9 +16,11 @@ public:
     JsonlSink(int fd, std::string study) : m_fd(fd), m_study(std::move(study)) {}
 
     void post(Event event) noexcept override;
-    void error(const std::string& message, const Json& where = Json::object()) noexcept;
+    void fail(const std::string& message, const Json& where = Json::object()) noexcept;
     /// The reader is gone (closed pipe) or the disk is full: lines are dropped from then on.
-    bool broken() const noexcept { return m_broken; }
+    bool broken() const noexcept { return m_error != 0; }
+    /// errno of the write that failed; 0 when none did.
+    int error() const noexcept { return m_error; }
 
 private:
     void write(const Json& line) noexcept;
@@ -26,7 +28,7 @@ private:
     int m_fd;
     std::string m_study;
     std::string m_lastError; ///< a failed cell and its run say the same
-    std::atomic<bool> m_broken{false};
+    std::atomic<int> m_error{0};
 };
 
 } // namespace lathe

@@ -198,6 +198,30 @@ HostData makeData(const Problem& p, std::uint64_t seed, RunControl& run) {
 /// Copies of tiny matrices: more would take longer to make than to multiply.
 constexpr std::int64_t kMostBuffers = 1024;
 
+std::int64_t copiesBeyondCache(ExecContext& exec, const Problem& p) {
+    const auto cache = static_cast<std::int64_t>(lastLevelCacheBytes(exec));
+    return std::min(2 + 2 * cache / p.weightBytes(), kMostBuffers);
+}
+
+/// The weights once on the host and in all their copies where they are multiplied.
+/// @throws InputError with the sizes when they do not fit.
+void requireRoom(ExecContext& exec, const Problem& p) {
+    const std::int64_t copies = copiesBeyondCache(exec, p) * p.weightBytes();
+    const auto require = [&p](std::int64_t needed, Device device) {
+        const std::int64_t free = deviceInfo(device).freeBytes;
+        LATHE_CHECK(
+            needed <= free, "--shape " + std::to_string(p.out) + "x" + std::to_string(p.in) +
+                                " needs " + std::to_string(needed >> 20) + " MiB on " +
+                                device.name() + ", where " + std::to_string(free >> 20) +
+                                " MiB are free; choose a smaller one");
+    };
+    const bool cuda = exec.device().isCuda();
+    require(p.weightBytes() + (cuda ? 0 : copies), Device{});
+    if (cuda) {
+        require(copies, exec.device());
+    }
+}
+
 /// Several equal copies of the weights, so that each product reads them from memory.
 class Rotation {
 public:
@@ -205,7 +229,7 @@ public:
         : m_exec(context.exec), m_problem(p), m_x(upload<float>(data.x, {p.batch, p.in})),
           m_y(Tensor::empty({p.batch, p.out}, DType::F32, m_exec.device())) {
         const auto cache = static_cast<std::int64_t>(lastLevelCacheBytes(m_exec));
-        const std::int64_t copies = std::min(2 + 2 * cache / p.weightBytes(), kMostBuffers);
+        const std::int64_t copies = copiesBeyondCache(m_exec, p);
         if (copies * p.weightBytes() <= cache) {
             context.run.log(
                 LogLevel::Warning,
@@ -300,6 +324,7 @@ struct Measured {
 };
 
 Measured measure(const Spec& spec, StudyContext& context, const Problem& p) {
+    requireRoom(context.exec, p);
     const HostData data = makeData(p, spec.seed, context.run);
     Rotation rotation(context, p, data);
     Measured measured{.copies = rotation.copies()};
@@ -310,8 +335,12 @@ Measured measure(const Spec& spec, StudyContext& context, const Problem& p) {
     constexpr std::int64_t kTimedBytes = std::int64_t{1} << 28;
     const auto launches = static_cast<int>(std::clamp<std::int64_t>(
         kTimedBytes / p.bytes(), static_cast<std::int64_t>(rotation.copies()), 4096));
+    const bool cuda = context.exec.device().isCuda();
     measured.timing =
         timeKernel(context.exec, std::max(spec.repeat, kMinimumRepeats), launches, [&](int turn) {
+            if (!cuda) {
+                context.run.checkpoint(); // on a GPU only the launches are made here
+            }
             rotation.multiply(turn);
         });
     return measured;

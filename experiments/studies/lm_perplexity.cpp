@@ -20,9 +20,10 @@ StudyInfo describeStudy() {
         .metrics = languageMetrics()};
     append(info.params, scoringParams());
     append<MetricInfo>(
-        info.metrics, {{"seconds", "Time", "s", -1, "Scoring, without loading"},
-                       {"tokens_per_second", "Scored tokens per second", "1/s", 1, {}},
-                       {"output_hash", "Hash of the losses", "", 0, {}}});
+        info.metrics,
+        {{"seconds", "Time", "s", -1, "Scoring, without loading; with --repeat, the median"},
+         {"tokens_per_second", "Scored tokens per second", "1/s", 1, {}},
+         {"output_hash", "Hash of the losses", "", 0, {}}});
     return info;
 }
 
@@ -30,6 +31,9 @@ class LmPerplexity : public Study {
 public:
     const StudyInfo& info() const override { return m_info; }
     Json run(const Spec& spec, StudyContext& context) const override;
+    std::vector<std::filesystem::path> inputFiles(const Spec& spec) const override {
+        return scoringFiles(spec.params);
+    }
 
 private:
     StudyInfo m_info = describeStudy();
@@ -38,20 +42,28 @@ private:
 Json LmPerplexity::run(const Spec& spec, StudyContext& context) const {
     const auto model = context.models.load(textOf(spec.params, "model"), context.exec, context.run);
     const ScoringText text = scoringTextFrom(spec.params, *model, context.run);
-    const auto start = std::chrono::steady_clock::now();
     WindowScorer scorer(context.exec, *model->model, text);
+    const auto count = static_cast<double>(text.windows.size());
     std::vector<WindowScore> scores;
-    for (std::size_t w = 0; w < text.windows.size(); ++w) {
-        context.run.checkpoint();
-        context.run.progress(
-            static_cast<double>(w) / static_cast<double>(text.windows.size()),
-            "window " + std::to_string(w + 1) + " of " + std::to_string(text.windows.size()));
-        scores.push_back(scorer.score(w, scorer.logits(w)));
-        context.run.metric(
-            "running_perplexity", perplexity(scores), {}, static_cast<std::int64_t>(w));
+    std::vector<double> times;
+    for (int turn = 0; turn < spec.repeat; ++turn) {
+        const auto start = std::chrono::steady_clock::now();
+        scores.clear();
+        for (std::size_t w = 0; w < text.windows.size(); ++w) {
+            context.run.checkpoint();
+            context.run.progress(
+                (turn + static_cast<double>(w) / count) / spec.repeat,
+                "window " + std::to_string(w + 1) + " of " + std::to_string(text.windows.size()));
+            scores.push_back(scorer.score(w, scorer.logits(w)));
+            if (turn == 0) {
+                context.run.metric(
+                    "running_perplexity", perplexity(scores), {}, static_cast<std::int64_t>(w));
+            }
+        }
+        times.push_back(
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     }
-    const double seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double seconds = median(times);
     Json metrics = Json::object();
     putLanguageScores(metrics, scores, spec.seed);
     metrics["protocol"] = text.protocol;

@@ -226,6 +226,11 @@ public:
     const StudyInfo& info() const override { return m_info; }
     Json run(const Spec& spec, StudyContext& context) const override;
     bool failed(const Json& metrics) const override { return !metrics.value("pass", false); }
+    std::vector<std::filesystem::path> inputFiles(const Spec& spec) const override {
+        const auto file = referencePath(spec.params, resolveModel(textOf(spec.params, "model")));
+        return std::filesystem::is_regular_file(file) ? std::vector{file}
+                                                      : std::vector<std::filesystem::path>{};
+    }
 
 private:
     StudyInfo m_info = describeStudy();

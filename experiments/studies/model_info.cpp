@@ -93,6 +93,7 @@ class ModelInformation : public Study {
 public:
     const StudyInfo& info() const override { return m_info; }
     Json run(const Spec& spec, StudyContext& context) const override;
+    bool loadsModels() const override { return false; }
 
 private:
     StudyInfo m_info = describeStudy();

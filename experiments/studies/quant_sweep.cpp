@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 
 namespace lathe {
 
@@ -33,10 +34,14 @@ public:
         if (m_kept[window]) {
             return m_kept[window]->view();
         }
+        const auto start = std::chrono::steady_clock::now();
         const ConstView fresh = m_scorer.logits(window);
         // The next forward of any model on this context overwrites what the scorer gave.
         Tensor copied = Tensor::empty(fresh.shape, fresh.dtype, fresh.device);
         copy(m_exec, fresh, copied.view());
+        m_exec.synchronize();
+        m_seconds +=
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         if (m_keptBytes + copied.bytes() > kReferenceBytes) {
             m_passing = std::move(copied);
             return m_passing.view();
@@ -47,6 +52,8 @@ public:
     }
 
     WindowScore score(std::size_t window, ConstView rows) { return m_scorer.score(window, rows); }
+    /// What the float model's forwards have taken so far: no quantized cell's own time.
+    double seconds() const { return m_seconds; }
 
     std::shared_ptr<const LoadedModel> model;
     ScoringText text;
@@ -57,6 +64,7 @@ private:
     std::vector<std::optional<Tensor>> m_kept;
     Tensor m_passing;
     std::size_t m_keptBytes = 0;
+    double m_seconds = 0.0;
 };
 
 StudyInfo describeStudy() {
@@ -103,7 +111,9 @@ StudyInfo describeStudy() {
          {"bytes", "Size", "byte", -1, "All weights as stored"},
          {"average_bits", "Average bits", "bit", -1,
           "Of the quantized matrices, their tables, scales and zeros counted"},
-         {"seconds", "Time", "s", -1, "The whole cell"},
+         {"seconds", "Time", "s", -1,
+          "Quantizing, scoring (with --repeat, the median) and the sample; without loading the "
+          "model"},
          {"quantize_seconds", "Time to quantize", "s", -1, {}},
          {"sample", "Sample", "", 0, "Greedy continuation of the prompt"},
          {"sample_ids", "Sample ids", "", 0, {}},
@@ -119,23 +129,38 @@ std::vector<Json> axisValues(const Spec& spec, const std::string& name) {
     return {spec.params.at(name)};
 }
 
-/// "kmeans:8" or "rtn:4:64", as `skip` spells a cell.
-bool isSkipped(const std::string& skip, const Json& cell) {
-    const std::string shortName =
-        cell.at("method").get<std::string>() + ":" + valueText(cell.at("bits"));
-    const std::string longName = shortName + ":" + valueText(cell.at("group"));
+/// The entries of `skip`: "kmeans:8" or "rtn:4:64".
+/// @throws InputError for one that is no method with a number of bits.
+std::vector<std::string> skippedCells(const std::string& skip) {
+    std::vector<std::string> entries;
     std::string entry;
     for (std::size_t from = 0; from <= skip.size(); from += entry.size() + 1) {
         entry = skip.substr(from, skip.find(',', from) - from);
         const auto first = entry.find_first_not_of(' ');
-        const auto last = entry.find_last_not_of(' ');
-        const std::string name =
-            first == std::string::npos ? std::string() : entry.substr(first, last - first + 1);
-        if (name == shortName || name == longName) {
-            return true;
+        if (first == std::string::npos) {
+            continue;
         }
+        const std::string name = entry.substr(first, entry.find_last_not_of(' ') - first + 1);
+        const std::size_t colon = name.find(':');
+        const bool numbered = colon != std::string::npos && colon + 1 < name.size() &&
+                              name.find_first_not_of("0123456789:", colon) == std::string::npos;
+        if (!numbered || !quantizers().contains(name.substr(0, colon))) {
+            throw InputError(
+                "--skip: '" + name +
+                "' is no cell; write method:bits or method:bits:group, as in "
+                "kmeans:8");
+        }
+        entries.push_back(name);
     }
-    return false;
+    return entries;
+}
+
+bool isSkipped(const std::vector<std::string>& skipped, const Json& cell) {
+    const std::string shortName =
+        cell.at("method").get<std::string>() + ":" + valueText(cell.at("bits"));
+    const std::string longName = shortName + ":" + valueText(cell.at("group"));
+    return std::ranges::any_of(
+        skipped, [&](const std::string& name) { return name == shortName || name == longName; });
 }
 
 /// Bits of the float model's matrices as stored.
@@ -158,10 +183,19 @@ public:
         return sweepCells(spec, storedBits(textOf(spec.params, "model")));
     }
     Json run(const Spec& spec, StudyContext& context) const override;
+    std::vector<std::filesystem::path> inputFiles(const Spec& spec) const override {
+        return scoringFiles(spec.params);
+    }
 
 private:
     StudyInfo m_info = describeStudy();
 };
+
+using Clock = std::chrono::steady_clock;
+
+double secondsSince(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// One cell while it is measured.
 struct CellMeasurement {
@@ -169,9 +203,10 @@ struct CellMeasurement {
     std::vector<double> kl, agreement, tokens;
 };
 
+/// @param report is told which window comes next.
 void measureWindows(
     StudyContext& context, SweepReference& reference, const LlamaModel* quantized,
-    const std::string& title, CellMeasurement& cell) {
+    const std::function<void(std::size_t)>& report, CellMeasurement& cell) {
     const std::size_t count = reference.text.windows.size();
     std::optional<WindowScorer> scorer;
     if (quantized != nullptr) {
@@ -179,9 +214,7 @@ void measureWindows(
     }
     for (std::size_t w = 0; w < count; ++w) {
         context.run.checkpoint();
-        context.run.progress(
-            0.4 + 0.5 * static_cast<double>(w) / static_cast<double>(count),
-            title + ": window " + std::to_string(w + 1) + " of " + std::to_string(count));
+        report(w);
         const ConstView wanted = reference.rows(w);
         const ConstView rows = scorer ? scorer->logits(w) : wanted;
         const WindowDistance away = distance(context.exec, wanted, rows);
@@ -222,10 +255,6 @@ void putSample(
 }
 
 Json QuantSweep::run(const Spec& spec, StudyContext& context) const {
-    const auto start = std::chrono::steady_clock::now();
-    const auto elapsed = [](std::chrono::steady_clock::time_point since) {
-        return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
-    };
     auto& reference = *context.cache.get<std::unique_ptr<SweepReference>>(
         "reference", [&] { return std::make_unique<SweepReference>(spec.params, context); });
     const bool isFloat = spec.params.at("method") == kFloat;
@@ -235,21 +264,38 @@ Json QuantSweep::run(const Spec& spec, StudyContext& context) const {
         .group = groupSize(spec.params.at("group"))};
     const std::string title = isFloat ? std::string(kFloat) : choice.title();
     std::unique_ptr<LlamaModel> quantized;
-    const auto quantizeStart = std::chrono::steady_clock::now();
+    const auto quantizeStart = Clock::now();
     if (!isFloat) {
         quantized = quantizeModel(
             context, *reference.model->model, choice, [&](double share, const std::string& module) {
                 context.run.progress(0.4 * share, title + ": quantizing " + module);
             });
     }
-    const double quantizeSeconds = isFloat ? 0.0 : elapsed(quantizeStart);
+    const double quantizeSeconds = isFloat ? 0.0 : secondsSince(quantizeStart);
     const LlamaModel& model = isFloat ? *reference.model->model : *quantized;
     CellMeasurement cell;
-    measureWindows(context, reference, quantized.get(), title, cell);
+    std::vector<double> scoreSeconds;
+    const int turns = isFloat ? 1 : spec.repeat; // its rows are kept: a second turn takes no time
+    const std::size_t count = reference.text.windows.size();
+    for (int turn = 0; turn < turns; ++turn) {
+        const auto start = Clock::now();
+        const double before = reference.seconds();
+        const auto report = [&](std::size_t w) {
+            const double done = turn + static_cast<double>(w) / static_cast<double>(count);
+            context.run.progress(
+                0.4 + 0.5 * done / turns,
+                title + ": window " + std::to_string(w + 1) + " of " + std::to_string(count));
+        };
+        cell = {};
+        measureWindows(context, reference, quantized.get(), report, cell);
+        const double others = isFloat ? 0.0 : reference.seconds() - before;
+        scoreSeconds.push_back(secondsSince(start) - others);
+    }
     Json metrics = Json::object();
     putLanguageScores(metrics, cell.scores, spec.seed);
     putDistances(metrics, cell, spec.seed);
     context.run.progress(0.9, title + ": sample");
+    const auto sampleStart = Clock::now();
     putSample(metrics, spec, context, reference, model);
     metrics["protocol"] = reference.text.protocol;
     metrics["text_name"] = reference.text.name;
@@ -257,7 +303,7 @@ Json QuantSweep::run(const Spec& spec, StudyContext& context) const {
     metrics["average_bits"] =
         isFloat ? static_cast<double>(choice.bits) : model.averageQuantizedBits();
     metrics["quantize_seconds"] = quantizeSeconds;
-    metrics["seconds"] = elapsed(start);
+    metrics["seconds"] = quantizeSeconds + median(scoreSeconds) + secondsSince(sampleStart);
     metrics["output_hash"] = hashText(
         hashBytes(std::as_bytes(std::span(cell.scores))) + dumpJson(metrics["sample_ids"]));
     return metrics;
@@ -272,7 +318,7 @@ std::vector<Json> sweepCells(const Spec& spec, int floatBits) {
     cells[0]["method"] = kFloat;
     cells[0]["bits"] = floatBits;
     cells[0]["group"] = 0;
-    const std::string skip = textOf(spec.params, "skip");
+    const std::vector<std::string> skip = skippedCells(textOf(spec.params, "skip"));
     for (const Json& method : axisValues(spec, "method")) {
         const bool grouped = quantizers().at(method.get<std::string>()).info().usesGroups;
         for (const Json& bits : axisValues(spec, "bits")) {

@@ -17,6 +17,9 @@ private slots:
     void anAbsentDeviceIsAnEngineFailure();
     void errorsGoToTheJsonFile();
     void aJsonFileThatCannotBeWritten();
+    void aFullDiskIsTold();
+    void namesWithControlCharactersStayOnTheLine();
+    void whatNeverEndsIsNotRead();
     void aForeignFileIsNoStore();
     void refusedArgumentsAreNotStored();
     void failedRunsAreStored();
@@ -176,6 +179,27 @@ void CliErrorsTest::aJsonFileThatCannotBeWritten() {
     QVERIFY2(
         outcome.message().starts_with("--json /no/such/folder/lines.jsonl cannot be written"),
         outcome.err.c_str());
+}
+
+void CliErrorsTest::aFullDiskIsTold() {
+    const test::Outcome outcome = m_cli.run({"model.info", "lm-little", "--json", "/dev/full"});
+    QCOMPARE(outcome.status, 3);
+    QVERIFY2(
+        outcome.message().find("--json: the results could not be written: No space left") !=
+            std::string::npos,
+        outcome.err.c_str());
+}
+
+void CliErrorsTest::namesWithControlCharactersStayOnTheLine() {
+    const test::Outcome outcome = m_cli.run({"model.info", "./no\nsuch\x1b[31m"});
+    QCOMPARE(outcome.status, 2);
+    QVERIFY2(outcome.message().find("no such [31m") != std::string::npos, outcome.err.c_str());
+}
+
+void CliErrorsTest::whatNeverEndsIsNotRead() {
+    const test::Outcome outcome = m_cli.run({"lm.perplexity", "lm-little", "--text", "/dev/zero"});
+    QCOMPARE(outcome.status, 2);
+    QVERIFY2(outcome.message().find("no regular file") != std::string::npos, outcome.err.c_str());
 }
 
 void CliErrorsTest::aForeignFileIsNoStore() {

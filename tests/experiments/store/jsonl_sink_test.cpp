@@ -103,16 +103,16 @@ void JsonlSinkTest::aClosedPipeBreaksIt() {
     JsonlSink sink(m_writing, "quant.sweep");
     ::close(std::exchange(m_reading, -1));
     QVERIFY(!sink.broken());
-    sink.error("nobody reads this");
+    sink.fail("nobody reads this");
     QVERIFY(sink.broken());
-    sink.error("nor this");
+    sink.fail("nor this");
 }
 
 void JsonlSinkTest::aFullDiskBreaksIt() {
     const int full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
     QVERIFY(full >= 0);
     JsonlSink sink(full, "quant.sweep");
-    sink.error("no room");
+    sink.fail("no room");
     QVERIFY(sink.broken());
     ::close(full);
 }

@@ -23,6 +23,8 @@ private slots:
     void perplexityOfABundledText();
     void perplexityWithOverlapIsLower();
     void perplexityOfAShortText();
+    void bitsPerByteCountEveryByteOnce();
+    void repeatingGivesTheSameNumbers();
     void perplexityOfAFileOfTheUser();
     void refusesAWindowBeyondThePositions();
     void describesAModel();
@@ -132,6 +134,39 @@ void LanguageModelStudiesTest::perplexityOfAShortText() {
     const double nats = metrics.at("nll").get<double>() * metrics.at("tokens").get<double>();
     QVERIFY(
         std::fabs(metrics.at("bits_per_byte").get<double>() - nats / std::log(2.0) / 18.0) < 1e-9);
+}
+
+void LanguageModelStudiesTest::bitsPerByteCountEveryByteOnce() {
+    const test::TemporaryFolder folder;
+    const auto path = folder.path() / "long.txt";
+    std::string text;
+    for (int i = 0; i < 20; ++i) {
+        text += text.empty() ? "" : " ";
+        text += "The lamp went out, and nobody spoke for a while.";
+    }
+    std::ofstream(path) << text;
+    // Windows that are led by a token of their own score every token of the text.
+    const Json metrics = metricsOf(specOf(
+        "lm.perplexity", {{"model", "lm-little"},
+                          {"text", path.string()},
+                          {"window", 16},
+                          {"bos", "window"},
+                          {"tail", "keep"}}));
+    QVERIFY(metrics.at("windows").get<int>() > 5);
+    const double nats = metrics.at("nll").get<double>() * metrics.at("tokens").get<double>();
+    const double bytes = nats / std::log(2.0) / metrics.at("bits_per_byte").get<double>();
+    const auto wanted = static_cast<double>(text.size());
+    QVERIFY2(std::fabs(bytes - wanted) < 1e-6 * wanted, std::to_string(bytes).c_str());
+}
+
+void LanguageModelStudiesTest::repeatingGivesTheSameNumbers() {
+    Spec spec =
+        specOf("lm.perplexity", {{"model", "lm-little"}, {"window", 32}, {"max_windows", 6}});
+    const Json once = metricsOf(spec);
+    spec.repeat = 3;
+    const Json thrice = metricsOf(spec);
+    QCOMPARE(thrice.at("output_hash"), once.at("output_hash"));
+    QCOMPARE(thrice.at("windows"), once.at("windows"));
 }
 
 void LanguageModelStudiesTest::perplexityOfAFileOfTheUser() {

@@ -18,6 +18,7 @@ private slots:
     void listsTheHuggingFaceCache();
     void describesEveryContainer();
     void saysWhatIsWrong();
+    void saysWhatNeverFits();
     void loadsOnce();
     void aModelWithoutVocabularySaysSo();
     void refusesWhatDoesNotFit();
@@ -95,6 +96,16 @@ void ModelCacheTest::saysWhatIsWrong() {
     QVERIFY(strange.problem.find("hopfield") != std::string::npos);
     QCOMPARE(strange.architecture, std::string("hopfield"));
     QVERIFY(!describeModel(folder.path() / "absent").problem.empty());
+}
+
+void ModelCacheTest::saysWhatNeverFits() {
+    const test::TemporaryFolder folder;
+    std::filesystem::copy(test::fixture("qwen2") / "config.json", folder.path() / "config.json");
+    std::ofstream(folder.path() / "model.safetensors").put('x');
+    // A hole in the file: nothing of it is on the disk.
+    std::filesystem::resize_file(folder.path() / "model.safetensors", std::uintmax_t{1} << 42);
+    const ModelInfo info = describeModel(folder.path());
+    QVERIFY2(info.problem.find("4194304 MiB") != std::string::npos, info.problem.c_str());
 }
 
 void ModelCacheTest::loadsOnce() {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/core/error.h"
 #include "experiments/studies/quant_sweep.h"
 #include "tests/experiments/studies/recording_sink.h"
 #include "tests/support/lathe_test.h"
@@ -18,6 +19,7 @@ private slots:
     void cellsAreTheGridAfterFloat();
     void methodsWithoutGroupsGetOneCell();
     void skippedCellsAreLeftOut();
+    void skippedCellsMustBeCells();
     void metricsAreComplete();
     void kmeansBeatsRoundToNearest();
     void eightBitsAreCloseToFloat();
@@ -92,6 +94,15 @@ void QuantSweepTest::skippedCellsAreLeftOut() {
     for (const Json& cell : cells) {
         QVERIFY(!(cell.at("method") == "kmeans" && cell.at("bits") == 8));
         QVERIFY(!(cell.at("method") == "rtn" && cell.at("bits") == 2));
+    }
+}
+
+void QuantSweepTest::skippedCellsMustBeCells() {
+    for (const char* skip :
+         {"garbage", "kmeans", "kmeans:", "kmeans:eight", "round:4", "rtn:2,x"}) {
+        const Spec spec = specOf(
+            "quant.sweep", {{"method", "rtn"}, {"bits", 2}, {"group", "none"}, {"skip", skip}});
+        LATHE_VERIFY_THROWS(sweepCells(spec, 16), InputError, "--skip");
     }
 }
 

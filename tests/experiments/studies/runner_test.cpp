@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "experiments/model_cache.h"
 #include "experiments/runner.h"
 #include "tests/experiments/studies/recording_sink.h"
 #include "tests/support/lathe_test.h"
+
+#include <fstream>
 
 namespace lathe {
 
@@ -18,6 +21,7 @@ private slots:
     void recordSaysWhatRan();
     void skipsFinishedCells();
     void keysHangOnParamsAndTarget();
+    void keysHangOnTheTextThatNobodyNames();
     void aFailingCellLeavesTheOthers();
     void aSingleFailingCellFailsTheRun();
     void badSpecsAreStatusTwo_data();
@@ -100,6 +104,26 @@ void RunnerTest::keysHangOnParamsAndTarget() {
     spec.target.clear();
     spec.params["bits"] = 3;
     QVERIFY(runToEnd(spec).done.at(0).key != key);
+}
+
+void RunnerTest::keysHangOnTheTextThatNobodyNames() {
+    const test::TemporaryFolder folder;
+    std::filesystem::create_directory(folder.path() / "texts");
+    std::filesystem::create_directory_symlink(
+        resourcesFolder() / "models", folder.path() / "models");
+    qputenv("LATHE_RESOURCES", folder.path().c_str());
+    const auto keyWith = [&](const std::string& text) {
+        std::ofstream(folder.path() / "texts" / "default.txt") << text;
+        return runToEnd(specOf(
+                            "lm.perplexity",
+                            {{"model", "lm-little"}, {"window", 16}, {"max_windows", 1}}))
+            .done.at(0)
+            .key;
+    };
+    const std::string key = keyWith("The lamp went out, and nobody in the room spoke.");
+    const std::string other = keyWith("The lamp was lit again, and everybody spoke at once.");
+    qunsetenv("LATHE_RESOURCES");
+    QVERIFY(key != other);
 }
 
 void RunnerTest::aFailingCellLeavesTheOthers() {
