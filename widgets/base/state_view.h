@@ -31,7 +31,9 @@ signals:
 
 private:
     void changeEvent(QEvent* event) override;
+    void resizeEvent(QResizeEvent* event) override;
     void paintIcon();
+    void fitText();
 
     Kind m_kind = Kind::Empty;
     QLabel* m_icon;

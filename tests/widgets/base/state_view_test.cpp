@@ -4,6 +4,7 @@
 #include "tests/support/lathe_test.h"
 
 #include <QLabel>
+#include <QLayout>
 #include <QProgressBar>
 #include <QPushButton>
 #include <QSignalSpy>
@@ -17,6 +18,7 @@ private slots:
     void loadingShowsThatItWorks();
     void errorOffersTheNextStep();
     void detailsUnfold();
+    void wholeSentencesAreShown();
 };
 
 void StateViewTest::loadingShowsThatItWorks() {
@@ -56,6 +58,32 @@ void StateViewTest::detailsUnfold() {
     QVERIFY(!shown());
     view.findChild<QToolButton*>()->click();
     QVERIFY(shown());
+}
+
+void StateViewTest::wholeSentencesAreShown() {
+    const QString sentence =
+        QStringLiteral("Nothing has been run yet. Every run stands here with its parameters, "
+                       "environment and results.");
+    StateView view;
+    view.show(StateView::Kind::Empty, sentence, QStringLiteral("Begin"));
+    view.show();
+    const QLabel* label = nullptr;
+    for (const QLabel* one : view.findChildren<QLabel*>()) {
+        label = one->text() == sentence ? one : label;
+    }
+    QVERIFY(label != nullptr);
+    for (const QSize size : {QSize(1100, 500), QSize(460, 300), QSize(240, 260), QSize(900, 130)}) {
+        view.resize(size);
+        view.layout()->activate();
+        const QRect needed = label->fontMetrics().boundingRect(
+            QRect(0, 0, label->width(), 10000), Qt::TextWordWrap | Qt::AlignCenter, sentence);
+        QVERIFY2(
+            label->height() >= needed.height(), qPrintable(QStringLiteral("at %1: %2 < %3")
+                                                               .arg(size.width())
+                                                               .arg(label->height())
+                                                               .arg(needed.height())));
+        QVERIFY(view.rect().contains(label->geometry()));
+    }
 }
 
 LATHE_TEST(StateViewTest);
