@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/base/model_picker.h"
 
+#include "widgets/base/model_name.h"
 #include "widgets/base/panel.h"
 #include "widgets/base/theme.h"
 
 #include <QComboBox>
 #include <QFileDialog>
-#include <QFileInfo>
 #include <QHBoxLayout>
 #include <QLocale>
 #include <QSignalBlocker>
 #include <QStandardItemModel>
+#include <QStylePainter>
 
 #include <algorithm>
 #include <array>
@@ -44,9 +45,9 @@ QString countText(std::int64_t parameters) {
 }
 
 QString entryText(const ModelInfo& info) {
-    const bool path = !info.name.empty() && info.name.front() == '/';
-    const QString name = QString::fromStdString(info.name);
-    QStringList parts{path ? QFileInfo(name).fileName() : name};
+    const bool titled = info.source == "hf-cache" && !info.title.empty();
+    const QString name = shortModelName(QString::fromStdString(info.name));
+    QStringList parts{titled ? QString::fromStdString(info.title) : name};
     if (const QString count = countText(info.parameters); !count.isEmpty()) {
         parts << count;
     }
@@ -57,10 +58,26 @@ QString entryText(const ModelInfo& info) {
     return parts.join(QStringLiteral(" · "));
 }
 
+/// A text that is too long ends with an ellipsis; the style alone cuts it.
+class ElidingBox : public QComboBox {
+    void paintEvent(QPaintEvent*) override {
+        QStylePainter painter(this);
+        QStyleOptionComboBox option;
+        initStyleOption(&option);
+        painter.drawComplexControl(QStyle::CC_ComboBox, option);
+        const QRect field = style()->subControlRect(
+            QStyle::CC_ComboBox, &option, QStyle::SC_ComboBoxEditField, this);
+        const int icon = option.currentIcon.isNull() ? 0 : option.iconSize.width() + 4;
+        option.currentText = option.fontMetrics.elidedText(
+            option.currentText, Qt::ElideRight, field.width() - icon - 4);
+        painter.drawControl(QStyle::CE_ComboBoxLabel, option);
+    }
+};
+
 } // namespace
 
 ModelPicker::ModelPicker(PanelContext& context, QWidget* parent)
-    : QWidget(parent), m_context(context), m_box(new QComboBox) {
+    : QWidget(parent), m_context(context), m_box(new ElidingBox) {
     auto* row = new QHBoxLayout(this);
     row->setContentsMargins(0, 0, 0, 0);
     row->addWidget(m_box);
@@ -91,7 +108,8 @@ void ModelPicker::fill() {
     }
     if (!found && !m_model.empty()) {
         const QString name = QString::fromStdString(m_model);
-        m_box->addItem(name, name);
+        m_box->addItem(shortModelName(name), name);
+        m_box->setItemData(m_box->count() - 1, name, Qt::ToolTipRole);
     }
     if (m_box->count() == 0) {
         m_box->addItem(tr("Waiting for the engine's list…"), QString());
