@@ -103,6 +103,7 @@ int runWindow(const lathe::CommandLine& options) {
         settings);
     lathe::Theme theme;
     theme.setChoice(settings.get().theme);
+    theme.setFontScale(settings.get().fontScale); // before the first widget measures its text
     QApplication::setWindowIcon(QIcon(QStringLiteral(":/icons/lathe.svg")));
     lathe::Heartbeat heartbeat;
     lathe::MainWindow window(workbench, settings, theme, !options.safeMode && !options.fresh);

@@ -6,7 +6,8 @@
 #include <QFile>
 #include <QIconEngine>
 #include <QPainter>
-#include <QStyleFactory>
+#include <QProxyStyle>
+#include <QStyleOption>
 #include <QSvgRenderer>
 
 #include <algorithm>
@@ -109,6 +110,48 @@ QString iconPath(const QString& name) {
     return name.startsWith(QLatin1Char(':')) ? name : QStringLiteral(":/icons/%1.svg").arg(name);
 }
 
+/// Fusion draws outlines darker than the window, which dark windows swallow.
+class OutlinedStyle : public QProxyStyle {
+public:
+    OutlinedStyle() : QProxyStyle(QStringLiteral("Fusion")) {}
+
+    void drawPrimitive(
+        PrimitiveElement element, const QStyleOption* option, QPainter* painter,
+        const QWidget* widget) const override {
+        QProxyStyle::drawPrimitive(element, option, painter, widget);
+        const bool field = element == PE_FrameLineEdit && !option->state.testFlag(State_HasFocus);
+        if (field || element == PE_IndicatorCheckBox || element == PE_IndicatorRadioButton) {
+            outline(*option, *painter, element == PE_IndicatorRadioButton);
+        }
+    }
+
+    void drawComplexControl(
+        ComplexControl control, const QStyleOptionComplex* option, QPainter* painter,
+        const QWidget* widget) const override {
+        QProxyStyle::drawComplexControl(control, option, painter, widget);
+        const bool field = control == CC_ComboBox || control == CC_SpinBox;
+        if (field && !option->state.testFlag(State_HasFocus)) {
+            outline(*option, *painter, false);
+        }
+    }
+
+private:
+    static void outline(const QStyleOption& option, QPainter& painter, bool round) {
+        QColor colour = Theme::edge(isDarkPalette(option.palette));
+        if (!option.state.testFlag(State_Enabled)) {
+            colour.setAlphaF(0.5F);
+        }
+        const QRectF frame = QRectF(option.rect).adjusted(0.5, 0.5, -0.5, -0.5);
+        const double radius = round ? frame.width() / 2.0 : 2.0;
+        painter.save();
+        painter.setRenderHint(QPainter::Antialiasing);
+        painter.setPen(colour);
+        painter.setBrush(Qt::NoBrush);
+        painter.drawRoundedRect(frame, radius, radius);
+        painter.restore();
+    }
+};
+
 /// Draws the SVG in the palette's text colour of the moment, so that a switch of theme needs no new
 /// icons.
 class PaletteIconEngine : public QIconEngine {
@@ -145,10 +188,11 @@ private:
 
 } // namespace
 
-Theme::Theme(QObject* parent) : QObject(parent) {
+Theme::Theme(QObject* parent)
+    : QObject(parent), m_basePointSize(QApplication::font().pointSizeF()) {
     loadResources();
     m_systemDark = isDarkPalette(QApplication::palette());
-    QApplication::setStyle(QStyleFactory::create(QStringLiteral("Fusion")));
+    QApplication::setStyle(new OutlinedStyle);
     apply();
     qApp->installEventFilter(this);
 }
@@ -171,15 +215,37 @@ void Theme::setSystemDark(bool dark) {
     }
 }
 
+void Theme::setFontScale(double scale) {
+    if (scale > 0.0 && !qFuzzyCompare(scale, m_fontScale)) {
+        m_fontScale = scale;
+        apply();
+    }
+}
+
+void Theme::applyFont() {
+    const double size = m_basePointSize * m_fontScale;
+    QFont font = QApplication::font();
+    if (m_basePointSize > 0.0 && !qFuzzyCompare(font.pointSizeF(), size)) {
+        font.setPointSizeF(size);
+        QApplication::setFont(font); // what is drawn without a widget: plots
+    }
+}
+
 void Theme::apply() {
     const bool dark = m_choice == Choice::Dark || (m_choice == Choice::System && m_systemDark);
     m_applying = true;
     QApplication::setPalette(palette(dark));
+    applyFont();
     QFile style(QStringLiteral(":/styles/workbench.qss"));
     if (style.open(QIODevice::ReadOnly)) {
         // Set anew on each switch: style sheets keep the colours of the palette they were read
-        // with.
-        qApp->setStyleSheet(QString::fromUtf8(style.readAll()));
+        // with. The size stands in it because widgets under a style sheet do not follow the
+        // application's font.
+        const double size = m_basePointSize * m_fontScale;
+        const QString text = size > 0.0
+                                 ? QStringLiteral("* { font-size: %1pt; }\n").arg(size, 0, 'f', 2)
+                                 : QString();
+        qApp->setStyleSheet(text + QString::fromUtf8(style.readAll()));
     }
     m_applying = false;
     emit changed();
@@ -213,6 +279,7 @@ QColor Theme::series(int index, bool dark) {
                 : QColor(kSeriesLight[position % kSeriesLight.size()]);
 }
 
+QColor Theme::edge(bool dark) { return dark ? QColor(0x8A939B) : QColor(0x7C858D); }
 QColor Theme::success(bool dark) { return dark ? QColor(0x6FCF97) : QColor(0x17743A); }
 QColor Theme::warning(bool dark) { return dark ? QColor(0xF5C04A) : QColor(0x855400); }
 QColor Theme::error(bool dark) { return dark ? QColor(0xFF8F86) : QColor(0xB3261E); }

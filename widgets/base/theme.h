@@ -21,6 +21,9 @@ public:
 
     void setChoice(Choice choice);
     Choice choice() const { return m_choice; }
+    /// Size of all text, 1: the desktop's. Followed at once by every widget and by
+    /// QApplication::font().
+    void setFontScale(double scale);
     /// The desktop's scheme where it is known better than by the platform's palette.
     void setSystemDark(bool dark);
     static bool isDark();                       ///< by the application's palette
@@ -30,7 +33,8 @@ public:
     static QColor success();
     static QColor warning();
     static QColor error();
-    static QColor muted(); ///< secondary text, contrast >= 4.5:1
+    static QColor muted();         ///< secondary text, contrast >= 4.5:1
+    static QColor edge(bool dark); ///< outline of fields and check boxes, contrast >= 3:1
     static QColor success(bool dark);
     static QColor warning(bool dark);
     static QColor error(bool dark);
@@ -50,7 +54,10 @@ private:
     bool eventFilter(QObject* object, QEvent* event) override;
     bool readSystemDark() const;
     void apply();
+    void applyFont();
     Choice m_choice = Choice::System;
+    double m_basePointSize; ///< the desktop's; not positive: sized in pixels, left alone
+    double m_fontScale = 1.0;
     bool m_systemDark = false;
     bool m_applying = false;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/runs/compare_view.h"
 
+#include "widgets/base/row_height.h"
 #include "widgets/base/run_table_model.h"
 #include "widgets/base/table_csv.h"
 #include "widgets/base/theme.h"
@@ -94,7 +95,7 @@ QTableView* CompareView::makeTable(QAbstractItemModel* model, const QString& nam
     table->setTabKeyNavigation(false);
     table->setAccessibleName(name);
     table->verticalHeader()->hide();
-    table->verticalHeader()->setDefaultSectionSize(std::max(24, fontMetrics().height() + 8));
+    fitRowsToText(*table);
     table->horizontalHeader()->setHighlightSections(false);
     table->horizontalHeader()->setStretchLastSection(true);
     return table;

@@ -5,6 +5,7 @@
 
 #include <QApplication>
 #include <QDir>
+#include <QLabel>
 #include <QSignalSpy>
 
 namespace lathe {
@@ -20,6 +21,7 @@ private slots:
     void choiceSwitchesThePalette();
     void systemChoiceFollowsTheDesktop();
     void iconsTakeThePalettesColour();
+    void textSizeReachesWidgets();
 
 private:
     static void bothThemes() {
@@ -137,6 +139,23 @@ void ThemeTest::iconsTakeThePalettesColour() {
         QVERIFY2(darkest(dark) > 150 && darkest(dark) < 255, qPrintable(file));
     }
     QVERIFY(Theme::icon(QStringLiteral("no-such-icon")).isNull());
+}
+
+void ThemeTest::textSizeReachesWidgets() {
+    Theme theme;
+    QWidget parent;
+    QLabel old(QStringLiteral("made before"), &parent);
+    parent.ensurePolished();
+    old.ensurePolished();
+    const double size = old.font().pointSizeF();
+    theme.setFontScale(1.5);
+    QVERIFY(std::abs(old.font().pointSizeF() - 1.5 * size) < 0.2);
+    QLabel fresh(QStringLiteral("made after"), &parent);
+    fresh.ensurePolished();
+    QCOMPARE(fresh.font().pointSizeF(), old.font().pointSizeF());
+    theme.setFontScale(1.0);
+    QVERIFY(std::abs(old.font().pointSizeF() - size) < 0.1);
+    QVERIFY(std::abs(QApplication::font().pointSizeF() - size) < 0.1);
 }
 
 LATHE_TEST(ThemeTest);
