@@ -28,10 +28,12 @@ QString provenanceLine(const QString& extra) {
 
 PlotPrinter::PlotPrinter(QCustomPlot& plot, PlotScene& scene, PlotDocument document)
     : m_plot(plot), m_scene(scene), m_document(std::move(document)) {
+    m_scene.setSelectionShown(false);
     m_scene.setLook(false, kFontPixels);
 }
 
 PlotPrinter::~PlotPrinter() {
+    m_scene.setSelectionShown(true);
     m_scene.setLook(Theme::isDark());
     m_plot.replot(QCustomPlot::rpQueuedReplot);
 }

@@ -6,14 +6,15 @@
 
 #include <QComboBox>
 #include <QDialogButtonBox>
+#include <QDir>
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QFormLayout>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QLineEdit>
+#include <QMessageBox>
 #include <QPushButton>
-#include <QSettings>
 #include <QSpinBox>
 #include <QStandardPaths>
 #include <QToolButton>
@@ -26,19 +27,34 @@ namespace lathe {
 namespace {
 
 constexpr double kPixelsPerMm = 96.0 / 25.4;
+constexpr int kMaxStem = 80;
+constexpr int kLeastMm = 40;
+constexpr int kMostMm = 1000;
 
-QString fileStem(const QString& title) {
+QString fileStem(const QString& provenance, const QString& title) {
     QString stem;
-    for (const QChar c : title.toLower()) {
+    const QString words = provenance.isEmpty() ? title : provenance + QLatin1Char(' ') + title;
+    for (const QChar c : words.toLower()) {
         stem += c.isLetterOrNumber() ? c : QLatin1Char('-');
     }
-    return stem.isEmpty() ? QStringLiteral("plot") : stem.left(60);
+    return stem.isEmpty() ? QStringLiteral("plot") : stem.left(kMaxStem);
+}
+
+/// Where files go: the last folder, the documents, else the home folder.
+QString startFolder(const QString& last) {
+    for (const QString& folder :
+         {last, QStandardPaths::writableLocation(QStandardPaths::DocumentsLocation)}) {
+        if (!folder.isEmpty() && QFileInfo(folder).isDir()) {
+            return folder;
+        }
+    }
+    return QDir::homePath();
 }
 
 QSpinBox* sizeBox(int value, const QString& name) {
     auto* box = new QSpinBox;
-    box->setRange(40, 1000);
-    box->setValue(std::clamp(value, 40, 1000));
+    box->setRange(kLeastMm, kMostMm);
+    box->setValue(value);
     box->setSuffix(PlotSaveDialog::tr(" mm"));
     box->setAccessibleName(name);
     return box;
@@ -46,33 +62,58 @@ QSpinBox* sizeBox(int value, const QString& name) {
 
 } // namespace
 
+PlotSaveMemory& PlotSaveMemory::instance() {
+    static PlotSaveMemory memory;
+    return memory;
+}
+
+void PlotSaveMemory::remember(const Choices& choices) {
+    if (!(choices == m_choices)) {
+        m_choices = choices;
+        emit changed();
+    }
+}
+
+QJsonObject PlotSaveMemory::toJson() const {
+    return {
+        {QStringLiteral("width_mm"), m_choices.widthMm},
+        {QStringLiteral("height_mm"), m_choices.heightMm},
+        {QStringLiteral("format"), m_choices.format},
+        {QStringLiteral("folder"), m_choices.folder}};
+}
+
+void PlotSaveMemory::restore(const QJsonObject& json) {
+    const Choices plain;
+    const auto size = [&json](const QString& key, int fallback) {
+        return std::clamp(json[key].toInt(fallback), kLeastMm, kMostMm);
+    };
+    m_choices = {
+        .widthMm = size(QStringLiteral("width_mm"), plain.widthMm),
+        .heightMm = size(QStringLiteral("height_mm"), plain.heightMm),
+        .format = json[QStringLiteral("format")].toString(plain.format),
+        .folder = json[QStringLiteral("folder")].toString()};
+}
+
 PlotSaveDialog::PlotSaveDialog(PlotView& view)
     : QDialog(&view), m_view(view), m_format(new QComboBox), m_scale(new QComboBox),
       m_path(new QLineEdit), m_problem(new QLabel) {
     setWindowTitle(tr("Export plot"));
-    const QSettings settings;
-    m_width = sizeBox(settings.value(QStringLiteral("export/width_mm"), 160).toInt(), tr("Width"));
-    m_height =
-        sizeBox(settings.value(QStringLiteral("export/height_mm"), 100).toInt(), tr("Height"));
+    const PlotSaveMemory::Choices& last = PlotSaveMemory::instance().choices();
+    m_width = sizeBox(last.widthMm, tr("Width"));
+    m_height = sizeBox(last.heightMm, tr("Height"));
     for (const char* format : {"png", "svg", "pdf", "csv", "json"}) {
         m_format->addItem(QString::fromLatin1(format).toUpper(), QString::fromLatin1(format));
     }
-    m_format->setCurrentIndex(std::max(
-        0, m_format->findData(
-               settings.value(QStringLiteral("export/format"), QStringLiteral("png")))));
+    m_format->setCurrentIndex(std::max(0, m_format->findData(last.format)));
     m_format->setAccessibleName(tr("Format"));
     for (const int scale : {1, 2, 4}) {
         m_scale->addItem(tr("%1×").arg(scale), scale);
     }
     m_scale->setCurrentIndex(1);
     m_scale->setAccessibleName(tr("Pixels per point"));
-    const QString folder =
-        settings
-            .value(
-                QStringLiteral("export/folder"),
-                QStandardPaths::writableLocation(QStandardPaths::DocumentsLocation))
-            .toString();
-    m_path->setText(folder + QLatin1Char('/') + fileStem(view.axes().title));
+    m_path->setText(
+        startFolder(last.folder) + QLatin1Char('/') +
+        fileStem(view.provenance(), view.axes().title));
     m_path->setAccessibleName(tr("File"));
     m_path->setMinimumWidth(320);
     m_problem->setWordWrap(true);
@@ -127,10 +168,28 @@ void PlotSaveDialog::browse() {
         const int format = m_format->findData(QFileInfo(chosen).suffix().toLower());
         m_format->setCurrentIndex(format >= 0 ? format : m_format->currentIndex());
         formatChanged();
+        m_mayReplace = m_path->text() == chosen ? chosen : QString(); // that dialog has asked
     }
 }
 
 void PlotSaveDialog::save() {
+    const QString path = m_path->text();
+    if (!QFileInfo::exists(path) || path == m_mayReplace) {
+        write();
+        return;
+    }
+    auto* box = new QMessageBox(
+        QMessageBox::Question, tr("Replace the file?"),
+        tr("%1 exists. Writing the plot there replaces it.").arg(path), QMessageBox::NoButton,
+        this);
+    box->setAttribute(Qt::WA_DeleteOnClose);
+    const QPushButton* replace = box->addButton(tr("Replace"), QMessageBox::AcceptRole);
+    box->setDefaultButton(box->addButton(QMessageBox::Cancel));
+    connect(replace, &QPushButton::clicked, this, &PlotSaveDialog::write);
+    box->open();
+}
+
+void PlotSaveDialog::write() {
     const QSize pixels(
         qRound(m_width->value() * kPixelsPerMm), qRound(m_height->value() * kPixelsPerMm));
     QString problem;
@@ -142,11 +201,11 @@ void PlotSaveDialog::save() {
         m_problem->show();
         return;
     }
-    QSettings settings;
-    settings.setValue(QStringLiteral("export/width_mm"), m_width->value());
-    settings.setValue(QStringLiteral("export/height_mm"), m_height->value());
-    settings.setValue(QStringLiteral("export/format"), suffix());
-    settings.setValue(QStringLiteral("export/folder"), QFileInfo(m_path->text()).absolutePath());
+    PlotSaveMemory::instance().remember(
+        {.widthMm = m_width->value(),
+         .heightMm = m_height->value(),
+         .format = suffix(),
+         .folder = QFileInfo(m_path->text()).absolutePath()});
     accept();
 }
 

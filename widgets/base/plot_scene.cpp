@@ -6,6 +6,7 @@
 
 #include <QApplication>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -50,6 +51,14 @@ QCPRange fitted(double low, double high, bool log) {
     return {low - margin, high + margin};
 }
 
+bool allWhole(const std::vector<PlotSeries>& series, double PlotPoint::*value) {
+    return std::ranges::all_of(series, [value](const PlotSeries& one) {
+        return std::ranges::all_of(one.points, [value](const PlotPoint& point) {
+            return !std::isfinite(point.*value) || point.*value == std::floor(point.*value);
+        });
+    });
+}
+
 } // namespace
 
 PlotScene::PlotScene(QCustomPlot& plot)
@@ -91,7 +100,7 @@ QColor PlotScene::colourOf(const PlotSeries& series) const {
 }
 
 bool PlotScene::isSelected(std::size_t series, const ShownPoint& point) const {
-    return m_selection.contains(m_series[series].points[point.index].id);
+    return m_selectionShown && m_selection.contains(m_series[series].points[point.index].id);
 }
 
 void PlotScene::rebuild() {
@@ -113,7 +122,7 @@ void PlotScene::rebuild() {
 
 void PlotScene::addSeries(std::size_t index) {
     const PlotSeries& series = m_series[index];
-    const bool dim = !m_selection.empty();
+    const bool dim = dims();
     const QColor colour = faded(colourOf(series), dim);
     QVector<double> keys;
     QVector<double> values;
@@ -134,12 +143,27 @@ void PlotScene::addSeries(std::size_t index) {
     if (series.marks) {
         graph->setScatterStyle(markOf(series, colour, kMarkSize));
     }
-    if (series.name.isEmpty()) {
+    if (series.name.isEmpty() || dim) {
         graph->removeFromLegend();
+    }
+    if (!series.name.isEmpty() && dim) {
+        addLegendEntry(series);
     }
     addErrorBars(index, colour);
     addSelected(index, colourOf(series));
     addLabels(index);
+}
+
+/// The legend's line of a dimmed series: a graph without points in the full colour.
+void PlotScene::addLegendEntry(const PlotSeries& series) {
+    const QColor colour = colourOf(series);
+    QCPGraph* graph = m_plot.addGraph();
+    graph->setName(series.name);
+    graph->setPen(QPen(colour, 1.6, cycled(kDashes, series.style)));
+    graph->setLineStyle(series.line || series.step ? QCPGraph::lsLine : QCPGraph::lsNone);
+    if (series.marks) {
+        graph->setScatterStyle(markOf(series, colour, kMarkSize));
+    }
 }
 
 void PlotScene::addErrorBars(std::size_t index, const QColor& colour) {
@@ -207,7 +231,7 @@ void PlotScene::addLabels(std::size_t index) {
         }
         auto* item = new QCPItemText(&m_plot);
         item->setText(label);
-        item->setColor(faded(text, !m_selection.empty() && !isSelected(index, point)));
+        item->setColor(faded(text, dims() && !isSelected(index, point)));
         item->setFont(m_plot.xAxis->tickLabelFont());
         item->position->setCoords(point.x, point.y);
         item->setPadding(QMargins(7, 5, 7, 5));
@@ -261,6 +285,8 @@ void PlotScene::applyAxes() {
     m_plot.yAxis->setLabel(m_axes.yLabel);
     m_xTicker->setLog(m_axes.xLog);
     m_yTicker->setLog(m_axes.yLog);
+    m_xTicker->setWhole(allWhole(m_series, &PlotPoint::x));
+    m_yTicker->setWhole(allWhole(m_series, &PlotPoint::y));
     const auto scale = [](bool log) { return log ? QCPAxis::stLogarithmic : QCPAxis::stLinear; };
     for (QCPAxis* axis : {m_plot.xAxis, m_plot.xAxis2}) {
         axis->setScaleType(scale(m_axes.xLog));

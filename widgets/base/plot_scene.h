@@ -31,6 +31,9 @@ public:
         const std::set<qint64>& selection);
     /// Colours and fonts; `fontPixels` 0: the application's.
     void setLook(bool dark, int fontPixels = 0);
+    /// Whether the selection is marked and the rest dimmed: not on paper. Takes effect with the
+    /// next content or look.
+    void setSelectionShown(bool shown) { m_selectionShown = shown; }
     void setGridVisible(bool visible);
     bool gridVisible() const { return m_grid; }
     /// Ranges that hold every point with its error bar.
@@ -49,6 +52,8 @@ private:
     void addLabels(std::size_t index);
     void placeLabels();
     void applyAxes();
+    bool dims() const { return m_selectionShown && !m_selection.empty(); }
+    void addLegendEntry(const PlotSeries& series);
     bool isSelected(std::size_t series, const ShownPoint& point) const;
     QColor colourOf(const PlotSeries& series) const;
 
@@ -63,6 +68,7 @@ private:
     ShownData m_shown;
     bool m_dark = false;
     bool m_grid = true;
+    bool m_selectionShown = true;
     int m_fontPixels = 0;
 };
 

@@ -3,17 +3,28 @@
 
 #include "widgets/base/plot_data.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
 namespace lathe {
 
 namespace {
-constexpr double kLinearRatio = 4.0;   ///< below: linear steps even on a log axis
-constexpr double kMantissaRatio = 2e3; ///< below: 1-2-5, above: whole decades
+constexpr double kLinearRatio = 4.0;    ///< below: linear steps even on a log axis
+constexpr double kWholeSubTicks = 10.0; ///< whole steps below have nothing between
+constexpr double kMantissaRatio = 2e3;  ///< below: 1-2-5, above: whole decades
 } // namespace
 
 PlotTicker::PlotTicker() { setTickCount(6); }
+
+double PlotTicker::getTickStep(const QCPRange& range) {
+    const double step = QCPAxisTicker::getTickStep(range);
+    return m_whole && range.size() >= 1.0 ? std::max(1.0, std::ceil(step - 1e-9)) : step;
+}
+
+int PlotTicker::getSubTickCount(double tickStep) {
+    return m_whole && tickStep < kWholeSubTicks ? 0 : QCPAxisTicker::getSubTickCount(tickStep);
+}
 
 QVector<double> PlotTicker::createTickVector(double tickStep, const QCPRange& range) {
     m_step = tickStep;

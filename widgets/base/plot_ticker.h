@@ -11,14 +11,19 @@ class PlotTicker : public QCPAxisTicker {
 public:
     PlotTicker();
     void setLog(bool log) { m_log = log; }
+    /// All values of the axis are whole: no tick stands between them.
+    void setWhole(bool whole) { m_whole = whole; }
 
 protected:
+    double getTickStep(const QCPRange& range) override;
+    int getSubTickCount(double tickStep) override;
     QVector<double> createTickVector(double tickStep, const QCPRange& range) override;
     QVector<double> createSubTickVector(int count, const QVector<double>& ticks) override;
     QString getTickLabel(double tick, const QLocale& locale, QChar format, int precision) override;
 
 private:
     bool m_log = false;
+    bool m_whole = false;
     double m_step = 1.0;
 };
 

@@ -316,6 +316,7 @@ const PlotAxes& PlotView::axes() const { return m_impl->axes; }
 QCustomPlot& PlotView::plot() { return *m_impl->plot; }
 void PlotView::fit() { m_impl->fit(); }
 void PlotView::setProvenance(const QString& text) { m_impl->provenance = text; }
+const QString& PlotView::provenance() const { return m_impl->provenance; }
 QString PlotView::dataAsText() const { return plotTsv(m_impl->series, m_impl->axes); }
 QString PlotView::hiddenNote() const { return lathe::hiddenNote(m_impl->scene.shown()); }
 QString PlotView::crosshairText() const {

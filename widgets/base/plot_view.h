@@ -63,6 +63,7 @@ public:
     QString dataAsText() const;
     /// Run ids and version go into the file's metadata.
     void setProvenance(const QString& text);
+    const QString& provenance() const;
     /// What the axes could not show ("3 values <= 0 hidden ..."), empty when all is shown.
     QString hiddenNote() const;
     /// The values beside the crosshair, empty while it is hidden.
