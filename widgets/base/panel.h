@@ -54,6 +54,7 @@ signals:
     void modelsChanged();
     void runsChanged(); ///< rows of the store changed (coalesced)
     void currentRunChanged(qint64 runId);
+    void cancelAsked(qint64 runId); ///< the engine has not answered yet
 };
 
 struct PanelInfo {
@@ -82,6 +83,11 @@ public:
     }
     virtual bool editSpec(const Spec& spec) {
         Q_UNUSED(spec)
+        return false;
+    }
+    /// Chooses a model that the user opened. False: this panel uses none.
+    virtual bool useModel(const QString& path) {
+        Q_UNUSED(path)
         return false;
     }
     /// The panel's Run action (Ctrl+R).

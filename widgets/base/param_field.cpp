@@ -8,6 +8,7 @@
 
 #include <QCheckBox>
 #include <QComboBox>
+#include <QEvent>
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QHBoxLayout>
@@ -213,10 +214,21 @@ void ParamField::showProblem(const QString& problem) {
         return;
     }
     m_problem->setText(problem);
-    QPalette palette = m_problem->palette();
+    paintProblem();
+    m_problem->setVisible(!problem.isEmpty());
+}
+
+void ParamField::paintProblem() {
+    QPalette palette;
     palette.setColor(QPalette::WindowText, Theme::error());
     m_problem->setPalette(palette);
-    m_problem->setVisible(!problem.isEmpty());
+}
+
+void ParamField::changeEvent(QEvent* event) {
+    QWidget::changeEvent(event);
+    if (event->type() == QEvent::PaletteChange && m_problem != nullptr) {
+        paintProblem();
+    }
 }
 
 } // namespace lathe

@@ -37,6 +37,8 @@ signals:
     void edited();
 
 private:
+    void changeEvent(QEvent* event) override;
+    void paintProblem();
     QWidget* makeEditor(PanelContext& context);
     QWidget* makeLine(bool file, bool folder);
     void browse(bool folder);

@@ -127,6 +127,9 @@ QString CellTableModel::text(const SweepCell& cell, int column) const {
                : cell.group > 0 ? QString::number(cell.group)
                                 : tr("row");
     case StateColumn:
+        if (cell.isCancelled()) {
+            return tr("cancelled");
+        }
         return cell.state == CellState::Failed && !cell.message.isEmpty()
                    ? tr("failed: %1").arg(cell.message)
                    : cellStateText(cell.state);
@@ -199,11 +202,14 @@ QVariant CellTableModel::data(const QModelIndex& index, int role) const {
         return isBest(index.row(), column) ? tr("%1, best").arg(text(*found, column))
                                            : text(*found, column);
     case Qt::DecorationRole:
-        return column == StateColumn ? QVariant(Theme::icon(cellStateIcon(found->state)))
+        return column == StateColumn ? QVariant(Theme::icon(
+                                           found->isCancelled() ? QStringLiteral("cancel")
+                                                                : cellStateIcon(found->state)))
                                      : QVariant();
     case Qt::ForegroundRole:
-        return column == StateColumn && found->state == CellState::Failed ? QVariant(Theme::error())
-                                                                          : QVariant();
+        return column == StateColumn && found->state == CellState::Failed && !found->isCancelled()
+                   ? QVariant(Theme::error())
+                   : QVariant();
     case Qt::TextAlignmentRole:
         return column == MethodColumn || column == StateColumn
                    ? QVariant(Qt::AlignLeft | Qt::AlignVCenter)

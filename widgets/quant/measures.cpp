@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/quant/measures.h"
 
+#include "widgets/base/method_style.h"
 #include "widgets/quant/pareto.h"
 
 #include <QCoreApplication>
@@ -17,10 +18,8 @@ namespace {
 
 constexpr double kBytesPerMib = 1024.0 * 1024.0;
 constexpr double kPercent = 100.0;
-constexpr double kLogRatio = 5.0; ///< values farther apart than this want a log axis
-constexpr double kHuge = 1e6;     ///< from here on numbers are written with an exponent
-constexpr int kParetoStyle = 3;
-constexpr int kFloatStyle = 4;
+constexpr double kLogRatio = 5.0;    ///< values farther apart than this want a log axis
+constexpr double kHuge = 1e6;        ///< from here on numbers are written with an exponent
 constexpr int kFloatLevelStyle = 34; ///< the float model's colour in both palettes, dotted
 
 const std::array<Measure, 4> kQuality{{
@@ -54,13 +53,6 @@ QString numberText(double value, int digits) {
     }
     return std::abs(value) >= kHuge ? QLocale().toString(value, 'e', 2)
                                     : QLocale().toString(value, 'f', digits);
-}
-
-/// Known methods keep their colour and mark in every run.
-int styleOf(const std::string& method, int fallback) {
-    static constexpr std::array<std::string_view, 3> kKnown{"kmeans", "rtn", "rtn-sym"};
-    const auto it = std::ranges::find(kKnown, method);
-    return it != kKnown.end() ? static_cast<int>(it - kKnown.begin()) : fallback;
 }
 
 bool isPlotted(const SweepCell& cell, const Measure& x, const Measure& y) {
@@ -145,9 +137,7 @@ std::vector<PlotSeries> sweepSeries(const SweepRun& run, const Measure& x, const
         if (series == all.end()) {
             const int fallback = static_cast<int>(all.size()) + kFloatStyle + 1;
             all.push_back(
-                {.name = name,
-                 .points = {},
-                 .style = cell.isFloat() ? kFloatStyle : styleOf(cell.method, fallback)});
+                {.name = name, .points = {}, .style = methodStyle(cell.method, fallback)});
             series = all.end() - 1;
         }
         points.push_back(pointOf(cell, x, y));

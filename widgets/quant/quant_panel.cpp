@@ -39,7 +39,6 @@ QuantPanel::QuantPanel(PanelContext& context, QWidget* parent)
       m_results(new SweepResults) {
     m_pages->addWidget(m_state);
     m_pages->addWidget(m_results);
-    m_controls->setMinimumWidth(240);
     m_split->addWidget(m_controls);
     m_split->addWidget(m_pages);
     m_split->setChildrenCollapsible(false);
@@ -55,6 +54,7 @@ QuantPanel::QuantPanel(PanelContext& context, QWidget* parent)
     connect(&context, &PanelContext::engineChanged, this, &QuantPanel::takeStudy);
     connect(&context, &PanelContext::modelsChanged, this, &QuantPanel::showPage);
     connect(&context, &PanelContext::runsChanged, this, &QuantPanel::takeRuns);
+    connect(&context, &PanelContext::cancelAsked, this, &QuantPanel::noteCancel);
     takeStudy();
     showLatest();
 }
@@ -125,6 +125,21 @@ bool QuantPanel::editSpec(const Spec& spec) {
     m_controls->setDraft(spec);
     m_controls->setFocus();
     return true;
+}
+
+bool QuantPanel::useModel(const QString& path) {
+    Spec spec = m_controls->draft();
+    spec.params["model"] = path.toStdString();
+    m_controls->setDraft(spec);
+    showPage();
+    return true;
+}
+
+void QuantPanel::noteCancel(qint64 runId) {
+    if (runId == m_run.id && m_run.isActive()) {
+        m_run.cancelling = true;
+        m_results->update(m_run, SweepRun::Head, {});
+    }
 }
 
 void QuantPanel::onEvents(std::span<const Event> events) {
@@ -259,7 +274,9 @@ void QuantPanel::showPage() {
 
 void QuantPanel::primaryClicked() {
     if (m_primary == Primary::RunAgain) {
-        submit(m_run.spec);
+        Spec spec = m_run.spec;
+        spec.done.clear(); // from the start, also when that run had gone on with another
+        submit(spec);
     } else if (m_primary == Primary::Run) {
         triggerRun();
     }

@@ -28,6 +28,7 @@ public:
     void restoreState(const QJsonObject& state) override;
     bool showRun(qint64 runId) override;
     bool editSpec(const Spec& spec) override;
+    bool useModel(const QString& path) override;
     void triggerRun() override;
     bool busy() const override { return !m_active.empty(); }
 
@@ -40,6 +41,7 @@ private:
 
     void takeStudy();
     void takeRuns();
+    void noteCancel(qint64 runId);
     bool load(qint64 runId);
     void showLatest();
     void submit(const Spec& spec);

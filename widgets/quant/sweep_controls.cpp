@@ -8,17 +8,22 @@
 
 #include <QApplication>
 #include <QClipboard>
+#include <QEvent>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QPushButton>
 #include <QScrollArea>
+#include <QScrollBar>
 #include <QVBoxLayout>
+
+#include <algorithm>
 
 namespace lathe {
 
 namespace {
 
 constexpr int kButtonHeight = 32;
+constexpr int kLeastWidth = 240;
 
 /// What a new window offers: small enough for a minute, wide enough to see the knee.
 Spec firstDraft() {
@@ -41,8 +46,22 @@ QPushButton* makeButton(const QString& text, const QString& icon) {
     return button;
 }
 
+/// Scrolls up and down alone: it is never narrower than what it holds.
+class ColumnArea : public QScrollArea {
+private:
+    bool eventFilter(QObject* object, QEvent* event) override {
+        const bool taken = QScrollArea::eventFilter(object, event);
+        if (object == widget() && event->type() == QEvent::LayoutRequest) {
+            setMinimumWidth(std::max(
+                kLeastWidth,
+                widget()->minimumSizeHint().width() + verticalScrollBar()->sizeHint().width()));
+        }
+        return taken;
+    }
+};
+
 void setColour(QLabel* label, const QColor& colour) {
-    QPalette palette = label->palette();
+    QPalette palette; // every other role follows the theme
     palette.setColor(QPalette::WindowText, colour);
     label->setPalette(palette);
 }
@@ -92,7 +111,8 @@ SweepControls::SweepControls(PanelContext& context, QWidget* parent)
     rows->addSpacing(4);
     rows->addWidget(m_form);
     rows->addStretch(1);
-    auto* area = new QScrollArea;
+    auto* area = new ColumnArea;
+    area->setMinimumWidth(kLeastWidth);
     area->setWidgetResizable(true);
     area->setFrameShape(QFrame::NoFrame);
     area->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
@@ -184,6 +204,13 @@ void SweepControls::refresh() {
     m_run->setToolTip(why.isEmpty() ? tr("Start this sweep (Ctrl+R)") : why);
     m_copy->setEnabled(why.isEmpty());
     m_copy->setToolTip(why.isEmpty() ? tr("Copies the lathe-run command that does the same") : why);
+}
+
+void SweepControls::changeEvent(QEvent* event) {
+    QWidget::changeEvent(event);
+    if (event->type() == QEvent::PaletteChange) {
+        setColour(m_problem, Theme::error());
+    }
 }
 
 void SweepControls::copyCommand() {

@@ -40,6 +40,7 @@ signals:
     void edited();
 
 private:
+    void changeEvent(QEvent* event) override;
     void refresh();
     void copyCommand();
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/quant/sweep_results.h"
 
+#include "widgets/base/row_height.h"
 #include "widgets/base/run_table_model.h"
 #include "widgets/base/table_csv.h"
 #include "widgets/base/theme.h"
@@ -8,6 +9,7 @@
 #include "widgets/quant/setting_facts.h"
 
 #include <QComboBox>
+#include <QEvent>
 #include <QHBoxLayout>
 #include <QHeaderView>
 #include <QLabel>
@@ -57,7 +59,9 @@ QString sweepHeadline(const SweepRun& run) {
     if (const QString model = run.modelName(); !model.isEmpty()) {
         text += QStringLiteral(" · ") + model;
     }
-    text += QStringLiteral(" · ") + runStateText(run.state) + QStringLiteral(" · ") +
+    const QString state =
+        run.cancelling ? SweepResults::tr("cancelling…") : runStateText(run.state);
+    text += QStringLiteral(" · ") + state + QStringLiteral(" · ") +
             SweepResults::tr("%1 of %2 cells").arg(done).arg(run.total);
     if (const int failed = run.failedCount(); failed > 0) {
         text += QStringLiteral(" · ") + SweepResults::tr("%1 failed").arg(failed);
@@ -156,8 +160,7 @@ QWidget* SweepResults::makeTablePart() {
     m_table->setShowGrid(false);
     m_table->setAccessibleName(tr("Settings of the sweep"));
     m_table->verticalHeader()->hide();
-    m_table->verticalHeader()->setDefaultSectionSize(
-        std::max(24, m_table->fontMetrics().height() + 8));
+    fitRowsToText(*m_table);
     m_table->setMinimumHeight(90);
     QHeaderView* header = m_table->horizontalHeader();
     header->setSectionResizeMode(QHeaderView::ResizeToContents);
@@ -252,6 +255,14 @@ void SweepResults::update(const SweepRun& run, int change, const std::set<int>& 
     if (change != SweepRun::Nothing) {
         showHead();
         m_exportTable->setEnabled(m_model->rowCount() > 0);
+    }
+}
+
+void SweepResults::changeEvent(QEvent* event) {
+    QWidget::changeEvent(event);
+    if (event->type() == QEvent::PaletteChange && m_run != nullptr) {
+        showHead(); // icon, and texts that hold colours
+        showDetails();
     }
 }
 

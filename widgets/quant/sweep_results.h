@@ -46,6 +46,7 @@ public:
     const CellTableModel& table() const { return *m_model; }
 
 private:
+    void changeEvent(QEvent* event) override;
     void build();
     QWidget* makePlotPart();
     QWidget* makeTablePart();

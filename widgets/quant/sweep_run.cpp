@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/quant/sweep_run.h"
 
+#include "widgets/base/model_name.h"
+
 #include <QCoreApplication>
 
 #include <algorithm>
@@ -71,6 +73,11 @@ QString SweepCell::text(const std::string& metric) const {
     return QString::fromStdString(plainText(metrics, metric));
 }
 
+bool SweepCell::isCancelled() const {
+    return state == CellState::Failed &&
+           message.toStdString() == nameOf(RunState::Cancelled); // so the store closes it
+}
+
 QString SweepCell::title() const {
     const QString name = QString::fromStdString(method);
     if (isFloat()) {
@@ -90,6 +97,7 @@ QString SweepCell::label() const {
 void SweepRun::load(const RunRow& row, const std::vector<CellRow>& rows) {
     const double before = row.id == id ? fraction : 0.0;
     const QString phaseBefore = row.id == id ? phase : QString();
+    const bool cancelBefore = row.id == id && cancelling;
     clear();
     id = row.id;
     state = row.state;
@@ -104,6 +112,7 @@ void SweepRun::load(const RunRow& row, const std::vector<CellRow>& rows) {
     total = std::max(total, static_cast<int>(cells.size()));
     fraction = before;
     phase = phaseBefore;
+    cancelling = cancelBefore && isActive();
 }
 
 int SweepRun::apply(const Event& event, int* changed) {
@@ -139,6 +148,7 @@ int SweepRun::apply(const Event& event, int* changed) {
     int result = Head;
     if (isFinal(state)) {
         phase.clear();
+        cancelling = false;
         for (auto& [index, cell] : cells) { // as the store closes them
             if (cell.state == CellState::Running) {
                 cell.state = CellState::Failed;
@@ -156,8 +166,9 @@ int SweepRun::doneCount() const {
 }
 
 int SweepRun::failedCount() const {
-    return static_cast<int>(std::ranges::count_if(
-        cells, [](const auto& entry) { return entry.second.state == CellState::Failed; }));
+    return static_cast<int>(std::ranges::count_if(cells, [](const auto& entry) {
+        return entry.second.state == CellState::Failed && !entry.second.isCancelled();
+    }));
 }
 
 const SweepCell* SweepRun::floatCell() const {
@@ -176,7 +187,7 @@ const SweepCell* SweepRun::cell(int index) const {
 
 QString SweepRun::modelName() const {
     const QString name = QString::fromStdString(plainText(spec.params, "model"));
-    return name.startsWith(QLatin1Char('/')) ? name.section(QLatin1Char('/'), -1) : name;
+    return shortModelName(name);
 }
 
 } // namespace lathe

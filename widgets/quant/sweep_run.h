@@ -21,6 +21,8 @@ struct SweepCell {
     Json metrics = Json::object();
     QString message;
 
+    /// Was not finished because its run was stopped: no fault of its own.
+    bool isCancelled() const;
     bool isFloat() const { return method == "float"; }
     /// NaN when the metric is absent, null or no number.
     double value(const std::string& metric) const;
@@ -50,11 +52,12 @@ public:
     int total = 0;
     double fraction = 0.0;
     QString phase;
+    bool cancelling = false; ///< asked for; the engine has not answered yet
     std::map<int, SweepCell> cells;
 
     bool isActive() const { return id != 0 && !isFinal(state); }
     int doneCount() const;
-    int failedCount() const;
+    int failedCount() const;            ///< without those that a stop of the run closed
     const SweepCell* floatCell() const; ///< null until it is done
     const SweepCell* cell(int index) const;
     QString modelName() const;
