@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/runs/run_actions.h"
 
+#include "engine/core/error.h"
 #include "widgets/base/panel.h"
+#include "widgets/base/resume.h"
 #include "widgets/base/theme.h"
 #include "widgets/runs/run_files.h"
 
@@ -18,6 +20,9 @@ RunActions::RunActions(PanelContext& context, StoreWorker& worker, QWidget* owne
     m_again =
         add(tr("Run again"), QStringLiteral("run"), QKeySequence(Qt::CTRL | Qt::SHIFT | Qt::Key_R),
             tr("Starts a new run of the same Spec"));
+    m_resume =
+        add(tr("Resume"), QStringLiteral("refresh"), QKeySequence(Qt::CTRL | Qt::SHIFT | Qt::Key_U),
+            tr("Goes on with a sweep that was stopped; finished cells are kept"));
     m_duplicate =
         add(tr("Duplicate"), QStringLiteral("duplicate"),
             QKeySequence(Qt::CTRL | Qt::SHIFT | Qt::Key_D),
@@ -44,13 +49,14 @@ RunActions::RunActions(PanelContext& context, StoreWorker& worker, QWidget* owne
             tr("Edits the run's notes"));
     connect(m_again, &QAction::triggered, this, [this] {
         const RunRow row = m_rows.front();
-        if (const qint64 id = m_context.submit(row.spec, QString::fromStdString(row.title))) {
+        if (const qint64 id = m_context.submit(freshSpec(row), QString::fromStdString(row.title))) {
             emit submitted(id);
         }
     });
     connect(m_duplicate, &QAction::triggered, this, [this] {
-        m_context.editSpec(m_rows.front().spec);
+        m_context.editSpec(freshSpec(m_rows.front()));
     });
+    connect(m_resume, &QAction::triggered, this, &RunActions::resumeRun);
     connect(m_stop, &QAction::triggered, this, [this] { m_context.cancel(m_rows.front().id); });
     connect(m_copy, &QAction::triggered, this, &RunActions::copy);
     connect(m_json, &QAction::triggered, this, &RunActions::saveJson);
@@ -102,11 +108,27 @@ void RunActions::refresh() {
                 ? tr("the engine has not started yet")
                 : tr("this engine has no study %1").arg(QString::fromStdString(row.study));
         allow(m_again, why);
+        allow(m_resume, why);
         allow(m_duplicate, why);
         allow(m_copy, why);
     }
+    if (!canResume(row)) {
+        allow(m_resume, tr("only a sweep that was stopped before its end can go on"));
+    }
     if (isFinal(row.state)) {
         allow(m_stop, tr("the run has ended"));
+    }
+}
+
+void RunActions::resumeRun() {
+    const RunRow row = m_rows.front();
+    try {
+        const Spec spec = resumedSpec(m_context.reader(), row);
+        if (const qint64 id = m_context.submit(spec, QString::fromStdString(row.title))) {
+            emit submitted(id);
+        }
+    } catch (const Error& e) {
+        m_context.showMessage(QString::fromUtf8(e.what()));
     }
 }
 

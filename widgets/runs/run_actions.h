@@ -26,6 +26,7 @@ public:
     /// In the order of buttons and menu; null stands for a separator.
     const std::vector<QAction*>& all() const { return m_all; }
     QAction* runAgain() const { return m_again; }
+    QAction* resume() const { return m_resume; }
     QAction* duplicate() const { return m_duplicate; }
     QAction* copyCommand() const { return m_copy; }
     QAction* exportJson() const { return m_json; }
@@ -43,6 +44,7 @@ private:
     void refresh();
     void allow(QAction* action, const QString& reason);
     void copy();
+    void resumeRun();
     void saveJson();
 
     PanelContext& m_context;
@@ -50,7 +52,7 @@ private:
     QWidget* m_owner;
     std::vector<RunRow> m_rows;
     std::vector<QAction*> m_all;
-    QAction *m_again, *m_duplicate, *m_copy, *m_json, *m_show, *m_stop, *m_tag, *m_note;
+    QAction *m_again, *m_resume, *m_duplicate, *m_copy, *m_json, *m_show, *m_stop, *m_tag, *m_note;
 };
 
 } // namespace lathe

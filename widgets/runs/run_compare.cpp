@@ -98,7 +98,9 @@ MetricDifference difference(
     d.delta = to - from;
     d.percent = from != 0.0 ? d.delta / std::abs(from) * 100.0 : kNaN;
     const MetricInfo* known = findMetric(info, metric);
-    if (known != nullptr && known->better != 0 && d.delta != 0.0) {
+    // How long a cell took differs from run to run: no result that is better or worse.
+    const bool time = known != nullptr && known->unit == "s";
+    if (known != nullptr && !time && known->better != 0 && d.delta != 0.0) {
         d.verdict = d.delta * known->better > 0.0 ? MetricDifference::Verdict::Better
                                                   : MetricDifference::Verdict::Worse;
     }

@@ -3,6 +3,7 @@
 
 #include "engine/core/error.h"
 #include "widgets/base/panel.h"
+#include "widgets/base/row_height.h"
 #include "widgets/base/run_table_model.h"
 #include "widgets/base/table_csv.h"
 #include "widgets/base/theme.h"
@@ -14,6 +15,7 @@
 #include "widgets/runs/store_worker.h"
 
 #include <QComboBox>
+#include <QEvent>
 #include <QHBoxLayout>
 #include <QHeaderView>
 #include <QLabel>
@@ -110,7 +112,7 @@ QTableView* RunDetails::makeTable(QAbstractItemModel* model, const QString& name
     table->setFrameShape(QFrame::NoFrame);
     table->setAccessibleName(name);
     table->verticalHeader()->hide();
-    table->verticalHeader()->setDefaultSectionSize(std::max(24, fontMetrics().height() + 8));
+    fitRowsToText(*table);
     table->horizontalHeader()->setHighlightSections(false);
     table->horizontalHeader()->setStretchLastSection(true);
     return table;
@@ -261,6 +263,13 @@ void RunDetails::onEvents(std::span<const Event> events) {
     }
     if (any && !m_pollTimer.isActive()) {
         m_pollTimer.start();
+    }
+}
+
+void RunDetails::changeEvent(QEvent* event) {
+    QWidget::changeEvent(event);
+    if (event->type() == QEvent::PaletteChange && m_row) {
+        showHead();
     }
 }
 

@@ -55,6 +55,7 @@ public:
     const RunPlots& plots() const { return *m_plots; }
 
 private:
+    void changeEvent(QEvent* event) override;
     QTreeView* makeTree(PropertyTreeModel* model, const QString& name);
     QTableView* makeTable(QAbstractItemModel* model, const QString& name);
     QWidget* makeEventsPage();

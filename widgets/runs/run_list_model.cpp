@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/runs/run_list_model.h"
 
+#include "widgets/base/model_name.h"
 #include "widgets/base/panel.h"
 #include "widgets/runs/store_worker.h"
 
@@ -13,9 +14,7 @@ QString modelOfRun(const RunRow& row) {
     QStringList names;
     for (const Json& value : values) {
         if (value.is_string()) {
-            const QString name = QString::fromStdString(value.get<std::string>());
-            names
-                << (name.startsWith(QLatin1Char('/')) ? name.section(QLatin1Char('/'), -1) : name);
+            names << shortModelName(QString::fromStdString(value.get<std::string>()));
         }
     }
     return names.join(QStringLiteral(", "));

@@ -51,14 +51,20 @@ void RunNotes::showRun(qint64 runId, const QString& tags, const QString& notes) 
     setEnabled(runId != 0);
     const QSignalBlocker quietTags(m_tags);
     const QSignalBlocker quietNotes(m_notes);
-    if (!same || (m_tags->text() == m_storedTags && m_tags->text() != tags)) {
-        m_tags->setText(tags);
+    const QString newTags = m_pendingTags.resolve(runId, tags);
+    const QString newNotes = m_pendingNotes.resolve(runId, notes);
+    if (!same || (m_tags->text() == m_storedTags && !m_tags->hasFocus())) {
+        if (m_tags->text() != newTags) {
+            m_tags->setText(newTags);
+        }
+        m_storedTags = newTags;
     }
-    if (!same || (m_notes->toPlainText() == m_storedNotes && m_storedNotes != notes)) {
-        m_notes->setPlainText(notes);
+    if (!same || (m_notes->toPlainText() == m_storedNotes && !m_notes->hasFocus())) {
+        if (m_notes->toPlainText() != newNotes) {
+            m_notes->setPlainText(newNotes);
+        }
+        m_storedNotes = newNotes;
     }
-    m_storedTags = tags;
-    m_storedNotes = notes;
 }
 
 void RunNotes::flush() {
@@ -68,10 +74,12 @@ void RunNotes::flush() {
     }
     if (m_tags->text() != m_storedTags) {
         m_storedTags = m_tags->text();
+        m_pendingTags.put(m_runId, m_storedTags);
         emit tagsEdited(m_runId, m_storedTags);
     }
     if (m_notes->toPlainText() != m_storedNotes) {
         m_storedNotes = m_notes->toPlainText();
+        m_pendingNotes.put(m_runId, m_storedNotes);
         emit notesEdited(m_runId, m_storedNotes);
     }
 }

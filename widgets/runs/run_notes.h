@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "widgets/base/pending_texts.h"
+
 #include <QTimer>
 #include <QWidget>
 
@@ -17,8 +19,8 @@ public:
     explicit RunNotes(QWidget* parent = nullptr);
     ~RunNotes() override;
 
-    /// `tags` and `notes` as stored; text being edited is not overwritten while the run is the
-    /// same.
+    /// `tags` and `notes` as stored; text that is being edited, or is on its way to the store,
+    /// is not overwritten while the run is the same.
     void showRun(qint64 runId, const QString& tags, const QString& notes);
     /// Hands on what has been typed.
     void flush();
@@ -31,7 +33,8 @@ signals:
 
 private:
     qint64 m_runId = 0;
-    QString m_storedTags, m_storedNotes;
+    QString m_storedTags, m_storedNotes; ///< what the editors were filled with or handed on
+    PendingTexts m_pendingTags, m_pendingNotes;
     QLineEdit* m_tags;
     QPlainTextEdit* m_notes;
     QTimer m_timer;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/runs/run_series.h"
 
+#include "widgets/base/method_style.h"
+
 #include <QCoreApplication>
 
 #include <algorithm>
@@ -24,6 +26,19 @@ double number(const Json& object, const std::string& name) {
 double horizontal(const CellRow& cell, const std::string& x) {
     return x.starts_with(kMetricPrefix) ? number(cell.metrics, x.substr(kMetricPrefix.size()))
                                         : number(cell.params, x);
+}
+
+/// The method's own style where it has one that no other series has yet.
+int styleFor(const CellRow& cell, const std::vector<PlotSeries>& all) {
+    const auto taken = [&all](int style) {
+        return std::ranges::find(all, style, &PlotSeries::style) != all.end();
+    };
+    const Json& method = member(cell.params, "method");
+    int style = method.is_string() ? methodStyle(method.get<std::string>(), 0) : 0;
+    while (taken(style)) {
+        ++style;
+    }
+    return style;
 }
 
 } // namespace
@@ -123,10 +138,7 @@ resultSeries(const std::vector<CellRow>& cells, const std::string& x, const std:
         auto series = std::ranges::find(all, name, &PlotSeries::name);
         if (series == all.end()) {
             all.push_back(
-                {.name = name,
-                 .points = {},
-                 .line = !byMetric,
-                 .style = static_cast<int>(all.size())});
+                {.name = name, .points = {}, .line = !byMetric, .style = styleFor(cell, all)});
             series = all.end() - 1;
         }
         series->points.push_back(

@@ -2,6 +2,7 @@
 #include "widgets/runs/runs_panel.h"
 
 #include "engine/core/error.h"
+#include "widgets/base/row_height.h"
 #include "widgets/base/state_view.h"
 #include "widgets/runs/compare_view.h"
 #include "widgets/runs/query_bar.h"
@@ -16,6 +17,7 @@
 #include <QFileDialog>
 #include <QHeaderView>
 #include <QMenu>
+#include <QScopeGuard>
 #include <QShortcut>
 #include <QSplitter>
 #include <QStackedWidget>
@@ -32,7 +34,7 @@ namespace {
 /// Left to right as shown, with widths in average characters.
 constexpr std::pair<int, int> kColumns[] = {
     {RunTableModel::IdColumn, 6},        {RunTableModel::StartedColumn, 20},
-    {RunTableModel::StateColumn, 13},    {RunTableModel::StudyColumn, 13},
+    {RunTableModel::StateColumn, 18},    {RunTableModel::StudyColumn, 13},
     {RunTableModel::TitleColumn, 24},    {RunListModel::ModelColumn, 12},
     {RunListModel::KeyMetricColumn, 36}, {RunTableModel::CellsColumn, 8},
     {RunTableModel::DurationColumn, 11}, {RunTableModel::DeviceColumn, 12},
@@ -68,6 +70,7 @@ RunsPanel::RunsPanel(PanelContext& context, QWidget* parent)
     column->setContentsMargins(8, 8, 8, 0);
     column->addWidget(makeTop());
     column->addWidget(m_split, 1);
+    setFocusProxy(m_table);
     connectParts();
     showSelected();
 }
@@ -109,8 +112,7 @@ void RunsPanel::makeTable() {
     m_table->setAccessibleName(tr("Runs, newest first"));
     m_table->setAccessibleDescription(tr("Select two runs with Ctrl to compare them"));
     m_table->verticalHeader()->hide();
-    m_table->verticalHeader()->setDefaultSectionSize(
-        std::max(24, m_table->fontMetrics().height() + 8));
+    fitRowsToText(*m_table);
     QHeaderView* header = m_table->horizontalHeader();
     header->setHighlightSections(false);
     header->setStretchLastSection(true);
@@ -124,7 +126,10 @@ void RunsPanel::makeTable() {
 }
 
 void RunsPanel::connectParts() {
-    connect(m_query, &QueryBar::queryChanged, m_list, &RunTableModel::setQuery);
+    connect(m_query, &QueryBar::queryChanged, this, [this](const QString& query) {
+        m_filtered = true;
+        m_list->setQuery(query);
+    });
     connect(m_query, &QueryBar::exportRequested, this, &RunsPanel::exportTable);
     connect(m_list, &RunTableModel::loaded, this, &RunsPanel::loaded);
     connect(m_list, &QAbstractItemModel::modelReset, this, &RunsPanel::reselect);
@@ -150,6 +155,7 @@ void RunsPanel::connectParts() {
             m_list->refresh();
         }
         m_details->refresh();
+        refreshActions();
     });
     connect(&m_context, &PanelContext::engineChanged, this, [this] {
         if (m_selected.size() == 2) {
@@ -166,15 +172,34 @@ PanelInfo RunsPanel::info() const {
         .shortcut = QKeySequence(Qt::CTRL | Qt::Key_2)};
 }
 
-void RunsPanel::onEvents(std::span<const Event> events) { m_details->onEvents(events); }
+void RunsPanel::onEvents(std::span<const Event> events) {
+    m_details->onEvents(events);
+    const bool ended = std::ranges::any_of(events, [this](const Event& event) {
+        return std::holds_alternative<RunChanged>(event.payload) &&
+               std::ranges::find(m_selected, event.runId) != m_selected.end();
+    });
+    if (ended) {
+        refreshActions();
+    }
+}
+
+/// The rows that the actions judge by are those of the moment.
+void RunsPanel::refreshActions() {
+    if (m_selected.size() == 1 && m_details->row() && m_details->row()->id == m_selected.front()) {
+        m_actions->setSelected({*m_details->row()});
+    }
+}
 
 void RunsPanel::loaded(const QString& problem) {
     m_ever = true;
+    const QScopeGuard answered([this] { m_filtered = false; });
     m_query->setProblem(problem);
     m_query->setCount(m_list->rowCount(), problem.isEmpty() ? m_list->total() : -1);
     if (m_list->rowCount() > 0) {
         m_tablePages->setCurrentWidget(m_table);
-        if (m_selected.empty()) {
+        const bool hidden =
+            std::ranges::none_of(m_selected, [this](qint64 id) { return m_list->rowOf(id) >= 0; });
+        if (m_selected.empty() || (m_filtered && hidden)) {
             select({m_list->row(0)->id}); // never an empty half of a window
         } else {
             reselect();

@@ -51,6 +51,7 @@ private:
     void showSelected();
     void showComparison();
     void reselect();
+    void refreshActions();
     void exportTable();
     void menu(const QPoint& at);
     void primaryClicked();
@@ -70,6 +71,7 @@ private:
     QSplitter* m_split;
     std::vector<qint64> m_selected;
     bool m_restoring = false; ///< the selection is being put back, not made
+    bool m_filtered = false;  ///< the filter has changed, its answer is awaited
     bool m_ever = false;      ///< an answer of the store has arrived
 };
 
