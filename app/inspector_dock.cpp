@@ -104,6 +104,7 @@ void InspectorDock::saveNotes() {
     m_saveTimer.stop();
     if (m_notesEdited && m_run != 0) {
         m_notesEdited = false;
+        m_pendingNotes.put(m_run, m_notes->toPlainText());
         m_context.setNotes(m_run, m_notes->toPlainText());
     }
 }
@@ -142,10 +143,13 @@ void InspectorDock::refresh() {
         fillParameters(*row);
         fillEnvironment(*row);
         fillArtifacts(m_run);
-        if (!m_notesEdited && m_notes->toPlainText() != QString::fromStdString(row->notes)) {
+        const QString notes = m_pendingNotes.resolve(m_run, QString::fromStdString(row->notes));
+        const bool idle = !m_notesEdited && !m_notes->hasFocus();
+        if ((m_notesOf != m_run || idle) && m_notes->toPlainText() != notes) {
             const QSignalBlocker quiet(m_notes);
-            m_notes->setPlainText(QString::fromStdString(row->notes));
+            m_notes->setPlainText(notes);
         }
+        m_notesOf = m_run;
         m_pages->setCurrentIndex(1);
     } catch (const Error& e) {
         m_empty->show(

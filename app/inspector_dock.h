@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "widgets/base/pending_texts.h"
+
 #include "engine/core/json.h"
 
 #include <QDockWidget>
@@ -38,6 +40,8 @@ private:
 
     PanelContext& m_context;
     qint64 m_run = 0;
+    PendingTexts m_pendingNotes;
+    qint64 m_notesOf = 0; ///< run whose notes the editor holds
     bool m_notesEdited = false;
     bool m_stale = false;
     QStackedWidget* m_pages;

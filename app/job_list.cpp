@@ -129,6 +129,15 @@ qint64 JobList::runningId() const {
     return it == m_jobs.end() ? 0 : it->id;
 }
 
+qint64 JobList::stoppableId() const {
+    if (const qint64 running = runningId(); running != 0) {
+        return running;
+    }
+    const auto oldest = std::find_if(
+        m_jobs.rbegin(), m_jobs.rend(), [](const Job& job) { return !isFinal(job.state); });
+    return oldest == m_jobs.rend() ? 0 : oldest->id;
+}
+
 int JobList::rowCount(const QModelIndex& parent) const {
     return parent.isValid() ? 0 : static_cast<int>(m_jobs.size());
 }

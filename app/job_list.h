@@ -43,6 +43,9 @@ public:
     int activeCount() const; ///< waiting and running
     bool isActive(qint64 runId) const;
     qint64 runningId() const; ///< 0: none
+    /// What "stop" means without a choice: the running job, else the one that has waited longest;
+    /// 0: none.
+    qint64 stoppableId() const;
 
     int rowCount(const QModelIndex& parent = {}) const override;
     int columnCount(const QModelIndex& parent = {}) const override;

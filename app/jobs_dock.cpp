@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/jobs_dock.h"
 
+#include "app/dock_body.h"
 #include "app/job_list.h"
 #include "widgets/base/state_view.h"
 #include "widgets/base/theme.h"
@@ -92,7 +93,7 @@ JobsDock::JobsDock(JobList& jobs, QWidget* parent)
     m_pages->addWidget(m_empty);
     m_pages->addWidget(m_view);
 
-    auto* body = new QWidget;
+    auto* body = new DockBody;
     auto* row = new QHBoxLayout(body);
     row->setContentsMargins(4, 4, 4, 4);
     row->addWidget(m_pages, 1);
@@ -140,7 +141,7 @@ QWidget* JobsDock::makeButtons() {
     }
     layout->addStretch();
     connect(m_cancel, &QPushButton::clicked, this, [this] {
-        const qint64 id = selected() != 0 ? selected() : m_jobs.runningId();
+        const qint64 id = selected() != 0 ? selected() : m_jobs.stoppableId();
         if (id != 0) {
             emit cancelRequested(id);
         }

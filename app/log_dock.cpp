@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/log_dock.h"
 
+#include "app/dock_body.h"
 #include "app/log_list.h"
 #include "widgets/base/state_view.h"
 #include "widgets/base/theme.h"
@@ -108,7 +109,7 @@ LogDock::LogDock(LogList& log, QWidget* parent)
     bar->addWidget(m_pause);
     bar->addWidget(copy);
     bar->addWidget(store);
-    auto* body = new QWidget;
+    auto* body = new DockBody;
     auto* column = new QVBoxLayout(body);
     column->setContentsMargins(4, 4, 4, 4);
     column->addLayout(bar);

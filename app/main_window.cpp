@@ -5,6 +5,9 @@
 #include "app/jobs_dock.h"
 #include "app/log_dock.h"
 #include "app/status_chips.h"
+#include "engine/core/error.h"
+#include "widgets/base/plot_save_dialog.h"
+#include "widgets/base/resume.h"
 #include "widgets/base/state_view.h"
 
 #include <QAction>
@@ -43,8 +46,7 @@ QSize defaultSize() {
 } // namespace
 
 MainWindow::MainWindow(Workbench& workbench, Settings& settings, Theme& theme, bool restoreLayout)
-    : m_workbench(workbench), m_settings(settings), m_theme(theme), m_restoreLayout(restoreLayout),
-      m_basePointSize(QApplication::font().pointSizeF()) {
+    : m_workbench(workbench), m_settings(settings), m_theme(theme), m_restoreLayout(restoreLayout) {
     setObjectName(QStringLiteral("main"));
     setWindowTitle(tr("Lathe"));
     setMinimumSize(kMinimumSize);
@@ -114,11 +116,8 @@ void MainWindow::makeDocks() {
     connect(m_jobsDock, &JobsDock::cancelRequested, &m_workbench, &Workbench::cancel);
     connect(m_jobsDock, &JobsDock::cancelAllRequested, &m_workbench, &Workbench::cancelAll);
     connect(m_jobsDock, &JobsDock::openRequested, &m_workbench, &Workbench::showRun);
-    connect(m_chips, &StatusChips::jobsClicked, this, [this] {
-        m_jobsDock->setVisible(!m_jobsDock->isVisible());
-        m_jobsDock->raise();
-    });
-    connect(m_chips, &StatusChips::logClicked, this, &MainWindow::showLog);
+    connect(m_chips, &StatusChips::jobsClicked, this, [this] { toggleDock(m_jobsDock); });
+    connect(m_chips, &StatusChips::logClicked, this, [this] { toggleDock(m_logDock); });
     connect(m_chips, &StatusChips::diagnosticsClicked, this, &MainWindow::showDiagnostics);
 }
 
@@ -129,6 +128,7 @@ void MainWindow::connectWorkbench() {
     connect(&m_workbench, &Workbench::eventsReady, this, &MainWindow::onEvents);
     connect(&m_workbench, &Workbench::showRunRequested, this, &MainWindow::showRun);
     connect(&m_workbench, &Workbench::editSpecRequested, this, &MainWindow::editSpec);
+    connect(&m_workbench, &Workbench::useModelRequested, this, &MainWindow::useModel);
     connect(&m_workbench, &Workbench::demonstrationStarted, this, &MainWindow::sayDemonstration);
     connect(&m_workbench, &Workbench::messageShown, this, [this](const QString& text) {
         statusBar()->showMessage(text, kMessageMs);
@@ -142,6 +142,10 @@ void MainWindow::connectWorkbench() {
         m_stop->setEnabled(m_workbench.jobs().activeCount() > 0);
     });
     connect(&m_settings, &Settings::changed, this, &MainWindow::applyPreferences);
+    connect(&PlotSaveMemory::instance(), &PlotSaveMemory::changed, this, [this] {
+        m_settings.change(
+            [](Preferences& p) { p.plotExport = PlotSaveMemory::instance().toJson(); });
+    });
 }
 
 void MainWindow::onStoreOpened() {
@@ -224,7 +228,13 @@ void MainWindow::onEvents(std::span<const Event> events) {
     for (const Event& event : events) {
         const auto* run = std::get_if<RunChanged>(&event.payload);
         if (run != nullptr && run->state == RunState::Crashed) {
-            sayCrashed(event.runId);
+            if (m_workbench.endedByRestart(event.runId)) {
+                statusBar()->showMessage(
+                    tr("Run %1 ended with the engine; what it had is stored").arg(event.runId),
+                    kMessageMs);
+            } else {
+                sayCrashed(event.runId);
+            }
         }
         if (run != nullptr && isFinal(run->state) && event.runId == m_demonstration) {
             m_banner->withdraw(QStringLiteral("demo"));
@@ -270,8 +280,32 @@ void MainWindow::sayInterrupted() {
                    m_workbench.dismissInterrupted();
                    m_workbench.showRun(newest);
                }},
+              {runs.size() == 1 ? tr("Resume") : tr("Resume all"), [this] { resumeInterrupted(); }},
               {tr("Dismiss"), [this] { m_workbench.dismissInterrupted(); }}},
          .dismissed = [this] { m_workbench.dismissInterrupted(); }});
+}
+
+void MainWindow::resumeInterrupted() {
+    const std::vector<RunRow> runs = m_workbench.interruptedRuns();
+    m_workbench.dismissInterrupted();
+    qint64 newest = 0;
+    for (auto row = runs.rbegin(); row != runs.rend(); ++row) { // the oldest goes first
+        if (!canResume(*row)) {
+            continue; // not a sweep: nothing to go on with
+        }
+        try {
+            const Spec spec = resumedSpec(m_workbench.reader(), *row);
+            newest = m_workbench.submit(spec, QString::fromStdString(row->title));
+        } catch (const Error& e) {
+            statusBar()->showMessage(QString::fromUtf8(e.what()), kMessageMs);
+        }
+    }
+    if (newest != 0) {
+        m_workbench.showRun(newest);
+    } else {
+        statusBar()->showMessage(
+            tr("No sweep was among them; start it again from Runs"), kMessageMs);
+    }
 }
 
 void MainWindow::sayDemonstration(qint64 runId) {
@@ -289,6 +323,16 @@ void MainWindow::showLog() {
     m_logDock->raise();
 }
 
+/// Shown on top, or away: a dock behind another one's tab comes to the front first.
+void MainWindow::toggleDock(QDockWidget* dock) {
+    if (dock->isHidden() || dock->visibleRegion().isEmpty()) {
+        dock->show();
+        dock->raise();
+    } else {
+        dock->hide();
+    }
+}
+
 Panel* MainWindow::currentPanel() const { return qobject_cast<Panel*>(m_pages->currentWidget()); }
 
 void MainWindow::showPanel(int index) {
@@ -298,6 +342,9 @@ void MainWindow::showPanel(int index) {
     Panel* panel = m_panels[static_cast<std::size_t>(index)];
     m_pages->setCurrentWidget(panel);
     m_panelActions->actions().at(index)->setChecked(true);
+    if (!panel->isAncestorOf(QApplication::focusWidget())) {
+        focusFirstIn(*panel); // its keys work at once
+    }
     if (m_restoreLayout) {
         m_settings.change([id = panel->info().id](Preferences& p) { p.currentPanel = id; });
     }
@@ -325,6 +372,18 @@ void MainWindow::editSpec(const Spec& spec) {
         kMessageMs);
 }
 
+void MainWindow::useModel(const QString& path) {
+    if (currentPanel() != nullptr && currentPanel()->useModel(path)) {
+        return;
+    }
+    for (std::size_t i = 0; i < m_panels.size(); ++i) {
+        if (m_panels[i]->useModel(path)) {
+            showPanel(static_cast<int>(i));
+            return;
+        }
+    }
+}
+
 void MainWindow::onBusyChanged() {
     for (std::size_t i = 0; i < m_panels.size(); ++i) {
         const PanelInfo info = m_panels[i]->info();
@@ -340,12 +399,8 @@ void MainWindow::applyPreferences() {
     if (m_theme.choice() != p.theme) {
         m_theme.setChoice(p.theme);
     }
-    QFont font = QApplication::font();
-    const double size = m_basePointSize * p.fontScale;
-    if (m_basePointSize > 0 && !qFuzzyCompare(font.pointSizeF(), size)) {
-        font.setPointSizeF(size);
-        QApplication::setFont(font);
-    }
+    m_theme.setFontScale(p.fontScale);
+    PlotSaveMemory::instance().restore(p.plotExport);
 }
 
 void MainWindow::resetLayout() {
@@ -438,7 +493,7 @@ void MainWindow::dropEvent(QDropEvent* event) {
     const QString path = draggedModel(event->mimeData());
     if (!path.isEmpty()) {
         event->acceptProposedAction();
-        m_workbench.openModel(path);
+        m_workbench.openModelForUse(path);
     }
 }
 

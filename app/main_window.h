@@ -12,6 +12,7 @@
 
 class QAction;
 class QActionGroup;
+class QDockWidget;
 class QStackedWidget;
 
 namespace lathe {
@@ -67,10 +68,13 @@ private:
     void onBusyChanged();
     void sayCrashed(qint64 runId);
     void sayInterrupted();
+    void resumeInterrupted();
     void sayDemonstration(qint64 runId);
     void showLog();
     void showRun(qint64 runId);
     void editSpec(const Spec& spec);
+    void useModel(const QString& path);
+    void toggleDock(QDockWidget* dock);
     void applyPreferences();
     void openModel(bool folder);
     void fillRecent(QMenu* menu);
@@ -78,6 +82,7 @@ private:
     void showDiagnostics();
     void showAbout();
     void nextRegion(int step);
+    static bool focusFirstIn(QWidget& region);
     void resetLayout();
     void saveLayout();
     void savePanels();
@@ -95,7 +100,6 @@ private:
     bool m_restoreLayout;
     bool m_mayCancel = false;
     qint64 m_demonstration = 0;
-    double m_basePointSize;
     std::vector<Panel*> m_panels;
     Banner* m_banner = nullptr;
     QStackedWidget* m_pages = nullptr;
@@ -106,6 +110,7 @@ private:
     QMenu* m_viewMenu = nullptr;
     QAction* m_panelsEnd = nullptr;
     QString m_startPanel; ///< id of the panel that was current last time
+    std::vector<QAction*> m_dockActions;
     QAction* m_run = nullptr;
     QAction* m_stop = nullptr;
     JobsDock* m_jobsDock = nullptr;

@@ -130,6 +130,7 @@ Preferences readPreferences(const QString& file, QStringList& problems) {
     p.windowState = in.bytes("window_state");
     p.currentPanel = in.text("current_panel", 40);
     p.panels = in.object("panels");
+    p.plotExport = in.object("plot_export");
     return p;
 }
 
@@ -152,6 +153,8 @@ QString writePreferences(const Preferences& p, const QString& file) {
     settings.setValue(QStringLiteral("current_panel"), p.currentPanel);
     const QByteArray panels = QJsonDocument(p.panels).toJson(QJsonDocument::Compact);
     settings.setValue(QStringLiteral("panels"), QString::fromLatin1(panels.toBase64()));
+    const QByteArray plot = QJsonDocument(p.plotExport).toJson(QJsonDocument::Compact);
+    settings.setValue(QStringLiteral("plot_export"), QString::fromLatin1(plot.toBase64()));
     settings.sync();
     return settings.status() == QSettings::NoError
                ? QString()

@@ -25,7 +25,8 @@ struct Preferences {
     QStringList recentModels;
     QByteArray geometry, windowState;
     QString currentPanel;
-    QJsonObject panels; ///< by panel id
+    QJsonObject panels;     ///< by panel id
+    QJsonObject plotExport; ///< what was chosen last when a plot was written
 
     bool operator==(const Preferences&) const = default;
 };

@@ -122,11 +122,12 @@ void MainWindow::makeViewMenu() {
     m_viewMenu = menuBar()->addMenu(tr("&View"));
     m_panelsEnd = m_viewMenu->addSeparator(); // panels come before it
     const auto toggle = [this](QDockWidget* dock, const QString& icon, const QKeySequence& keys) {
-        QAction* action = dock->toggleViewAction();
-        action->setIcon(Theme::icon(icon));
-        action->setShortcut(keys);
-        addAction(action);
+        QAction* action =
+            addOwnAction(dock->windowTitle(), icon, keys, [this, dock] { toggleDock(dock); });
+        action->setCheckable(true);
+        connect(dock, &QDockWidget::visibilityChanged, action, &QAction::setChecked);
         m_viewMenu->addAction(action);
+        m_dockActions.push_back(action);
     };
     toggle(m_jobsDock, QStringLiteral("jobs"), QKeySequence(Qt::CTRL | Qt::Key_J));
     toggle(m_logDock, QStringLiteral("log"), QKeySequence(Qt::CTRL | Qt::Key_L));
@@ -191,8 +192,8 @@ void MainWindow::makeRunMenu() {
     m_run->setEnabled(false);
     m_stop = addOwnAction(
         tr("&Stop"), QStringLiteral("stop"), QKeySequence(Qt::CTRL | Qt::Key_Period), [this] {
-            if (const qint64 running = m_workbench.jobs().runningId(); running != 0) {
-                m_workbench.cancel(running);
+            if (const qint64 job = m_workbench.jobs().stoppableId(); job != 0) {
+                m_workbench.cancel(job);
             }
         });
     m_stop->setEnabled(false);
@@ -205,9 +206,8 @@ void MainWindow::makeRunMenu() {
     auto* space = new QWidget(m_tools);
     space->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
     m_tools->addWidget(space);
-    for (const QDockWidget* dock :
-         std::initializer_list<const QDockWidget*>{m_jobsDock, m_logDock, m_inspector}) {
-        m_tools->addAction(dock->toggleViewAction());
+    for (QAction* action : m_dockActions) {
+        m_tools->addAction(action);
     }
 }
 
@@ -250,7 +250,7 @@ void MainWindow::openModel(bool folder) {
     if (!folder) {
         dialog->setNameFilters({tr("GGUF models (*.gguf)"), tr("All files (*)")});
     }
-    connect(dialog, &QFileDialog::fileSelected, &m_workbench, &Workbench::openModel);
+    connect(dialog, &QFileDialog::fileSelected, &m_workbench, &Workbench::openModelForUse);
     showDialog(dialog);
 }
 
@@ -260,7 +260,7 @@ void MainWindow::fillRecent(QMenu* menu) {
     for (const QString& path : paths) {
         QAction* action = menu->addAction(
             fontMetrics().elidedText(path, Qt::ElideMiddle, kRecentWidth),
-            [this, path] { m_workbench.openModel(path); });
+            [this, path] { m_workbench.openModelForUse(path); });
         action->setToolTip(path);
         if (!QFileInfo::exists(path)) {
             action->setEnabled(false);
@@ -300,10 +300,14 @@ void MainWindow::exportFocusedPlot() {
     }
 }
 
-namespace {
-
-/// Gives the focus to the first widget of a region, in the order of Tab, that takes it.
-bool focusFirstIn(QWidget& region) {
+/// Gives the focus to the region's own choice, else to the first widget in the order of Tab that
+/// takes it.
+bool MainWindow::focusFirstIn(QWidget& region) {
+    if (QWidget* own = region.focusProxy();
+        own != nullptr && own->isVisible() && own->isEnabled() && region.isAncestorOf(own)) {
+        own->setFocus(Qt::TabFocusReason);
+        return true;
+    }
     for (QWidget* widget = region.nextInFocusChain(); widget != &region;
          widget = widget->nextInFocusChain()) {
         if (!region.isAncestorOf(widget) || (widget->focusPolicy() & Qt::TabFocus) == 0 ||
@@ -317,8 +321,6 @@ bool focusFirstIn(QWidget& region) {
     }
     return false;
 }
-
-} // namespace
 
 void MainWindow::nextRegion(int step) {
     std::vector<QWidget*> regions{m_switcher, m_pages};

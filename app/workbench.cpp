@@ -129,6 +129,7 @@ void Workbench::takeStore(std::shared_ptr<OpenedStore> opened) {
     m_relay.target = m_queue.get();
     m_dataVersion = m_reader->dataVersion();
     findInterrupted();
+    measureStore();
     checkStore();
     m_secondTimer.start();
     emit storeOpened();
@@ -177,7 +178,7 @@ void Workbench::startDemonstration() {
 
 void Workbench::yieldDemonstration() {
     if (m_demonstration != 0 && m_jobs.isActive(m_demonstration)) {
-        m_jobs.cancelAsked(m_demonstration);
+        noteCancel(m_demonstration);
         m_queue->cancel(m_demonstration);
         showMessage(tr("The first sweep made way for your run; start it again from Runs"));
     }
@@ -206,8 +207,13 @@ qint64 Workbench::submit(const Spec& spec, const QString& title) {
     }
 }
 
-void Workbench::cancel(qint64 runId) {
+void Workbench::noteCancel(qint64 runId) {
     m_jobs.cancelAsked(runId);
+    emit cancelAsked(runId);
+}
+
+void Workbench::cancel(qint64 runId) {
+    noteCancel(runId);
     if (m_queue) {
         m_queue->cancel(runId);
     }
@@ -215,7 +221,7 @@ void Workbench::cancel(qint64 runId) {
 
 void Workbench::cancelAll() {
     for (int row = 0; row < m_jobs.rowCount(); ++row) {
-        m_jobs.cancelAsked(m_jobs.index(row, 0).data(JobList::RunIdRole).toLongLong());
+        noteCancel(m_jobs.index(row, 0).data(JobList::RunIdRole).toLongLong());
     }
     if (m_queue) {
         m_queue->cancelAll();
@@ -277,9 +283,7 @@ void Workbench::checkStore() {
         const qint64 version = m_reader->dataVersion();
         if (version != m_dataVersion) { // this program's writer or another program's
             m_dataVersion = version;
-            // What was written last is in the log beside the file until it is folded in.
-            m_storeBytes = QFileInfo(storePath()).size() +
-                           QFileInfo(storePath() + QStringLiteral("-wal")).size();
+            measureStore();
             if (!m_runsTimer.isActive()) {
                 m_runsTimer.start();
             }
@@ -290,6 +294,12 @@ void Workbench::checkStore() {
     emit storeChecked();
 }
 
+/// What was written last is in the log beside the file until it is folded in.
+void Workbench::measureStore() {
+    m_storeBytes =
+        QFileInfo(storePath()).size() + QFileInfo(storePath() + QStringLiteral("-wal")).size();
+}
+
 QString Workbench::storeProblem() const {
     return m_writer ? QString::fromStdString(m_writer->problem()) : QString();
 }
@@ -298,6 +308,7 @@ int Workbench::enginePid() const { return m_engine ? m_engine->childPid() : 0; }
 
 void Workbench::restartEngine() {
     m_restartAsked = true;
+    m_restartedRun = m_queue ? m_queue->active().value_or(-1) : -1;
     m_engine->restart();
 }
 
@@ -330,6 +341,12 @@ void Workbench::openModel(const QString& path) {
         p.recentModels = p.recentModels.mid(0, Preferences::kMaxRecent);
     });
     m_engine->describeModel(path.toStdString());
+}
+
+void Workbench::openModelForUse(const QString& path) {
+    openModel(path);
+    showMessage(tr("Opened %1").arg(path));
+    emit useModelRequested(path);
 }
 
 RunReader& Workbench::reader() {

@@ -46,6 +46,8 @@ public:
     void restartEngine();
     /// The present restart was asked for: no crash.
     bool restartAsked() const { return m_restartAsked; }
+    /// The run was active when the user restarted the engine.
+    bool endedByRestart(qint64 runId) const { return runId == m_restartedRun; }
     void cancelAll();
     /// Empty while the store is well.
     QString storeProblem() const;
@@ -62,6 +64,8 @@ public:
     const StudyInfo* study(const std::string& id) const override;
     std::vector<ModelInfo> models() const override;
     void openModel(const QString& path) override;
+    /// The same from the window's menu: the panel shall choose it too.
+    void openModelForUse(const QString& path);
     RunReader& reader() override;
     QString storePath() const override;
     void showRun(qint64 runId) override;
@@ -79,6 +83,7 @@ signals:
     void demonstrationStarted(qint64 runId);
     void showRunRequested(qint64 runId);
     void editSpecRequested(const lathe::Spec& spec);
+    void useModelRequested(const QString& path);
 
 private:
     struct OpenedStore;
@@ -92,6 +97,8 @@ private:
     void findInterrupted();
     void startDemonstration();
     void yieldDemonstration();
+    void noteCancel(qint64 runId);
+    void measureStore();
     void onEvents(std::span<const Event> events);
     void onEngineState(EngineState state, const QString& message);
     void onDescribed(const ModelInfo& info);
@@ -110,6 +117,7 @@ private:
     EngineState m_state = EngineState::Starting;
     QString m_stateMessage;
     bool m_restartAsked = false;
+    qint64 m_restartedRun = -1;
     std::vector<RunRow> m_interrupted;
     qint64 m_demonstration = 0;
     qint64 m_dataVersion = 0;
