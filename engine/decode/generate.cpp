@@ -63,7 +63,9 @@ std::vector<TokenId> generate(
             const int position = static_cast<int>(ids.size()) - 1;
             onToken({position, token.id, token.probability, took.count()});
         }
-        const bool ended = options.stopAtEos && eos.has_value() && token.id == *eos;
+        const bool isEnd =
+            token.id == eos || std::ranges::find(options.ends, token.id) != options.ends.end();
+        const bool ended = options.stopAtEos && isEnd;
         if (ended || made == options.maxNew || state->length() == capacity) {
             return ids;
         }

@@ -15,6 +15,7 @@ struct GenerateOptions {
     int maxNew = 48;
     SamplingOptions sampling{};
     bool stopAtEos = true;
+    std::vector<TokenId> ends{}; ///< further ids that stop it like the end-of-text token
 };
 
 struct GeneratedToken {

@@ -54,7 +54,9 @@ public:
     std::string decode(std::span<const TokenId> ids) const override {
         std::string text;
         for (const TokenId id : ids) {
-            checkTokenId(id, size());
+            if (!hasPiece(id, size())) {
+                continue;
+            }
             const auto index = static_cast<std::size_t>(id);
             switch (m_model.kinds[index]) {
             case PieceKind::Control:
@@ -76,6 +78,7 @@ public:
     std::int64_t size() const override { return static_cast<std::int64_t>(m_model.pieces.size()); }
     std::optional<TokenId> bos() const override { return m_model.bos; }
     std::optional<TokenId> eos() const override { return m_model.eos; }
+    std::vector<TokenId> ends() const override { return endIds(m_model.eos, m_model.ends); }
     std::string fingerprint() const override { return m_fingerprint; }
 
 private:
@@ -88,6 +91,12 @@ private:
             const PieceKind kind = m_model.kinds[i];
             const auto id = static_cast<TokenId>(i);
             if (kind == PieceKind::UserDefined) {
+                // Cutting a text at another place would leave parts that are no UTF-8.
+                if (replaceInvalidUtf8(piece) != piece) {
+                    throw FormatError(
+                        m_model.what + ": piece " + std::to_string(id) +
+                        " is a user-defined one, but not well-formed UTF-8");
+                }
                 wholes.emplace_back(piece, id);
             } else if (!piece.empty() && (kind == PieceKind::Normal || kind == PieceKind::Unused)) {
                 m_ids.emplace(piece, id);

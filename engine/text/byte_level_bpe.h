@@ -19,10 +19,13 @@ struct ByteLevelBpeModel {
     bool ignoreMerges = false; ///< a word that is a piece is not merged up
     UnicodeForm form = UnicodeForm::AsIs;
     PreTokenizer preTokenizer;
-    std::optional<TokenId> bos{}, eos{}, unknown{};
+    std::optional<TokenId> bos{}; ///< only where it goes in front of a text
+    std::optional<TokenId> eos{}, unknown{};
+    std::vector<TokenId> ends{}; ///< further ids that end a text
 };
 
-/// @throws FormatError when a merge makes or uses a piece that is not in the vocabulary.
+/// @throws FormatError when a merge makes or uses a piece that is not in the vocabulary, or a
+///         user-defined piece is not well-formed UTF-8.
 std::shared_ptr<const Tokenizer> makeByteLevelBpe(ByteLevelBpeModel model);
 
 } // namespace lathe

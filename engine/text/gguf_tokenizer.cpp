@@ -74,6 +74,23 @@ readIdOr(const GgufFile& file, std::string_view name, std::size_t pieces, TokenI
     return static_cast<std::size_t>(usual) < pieces ? std::optional(usual) : std::nullopt;
 }
 
+/// Leaves the mark only where it goes in front of a text.
+std::optional<TokenId> bosIfAdded(const GgufFile& file, std::optional<TokenId> bos, bool usual) {
+    const bool added = file.integer(vocabularyKey("add_bos_token")).value_or(usual ? 1 : 0) != 0;
+    return added ? bos : std::nullopt;
+}
+
+/// Ids that end a turn or a message end a text too.
+std::vector<TokenId> readEnds(const GgufFile& file, std::size_t pieces) {
+    std::vector<TokenId> ends;
+    for (const char* name : {"eot_token_id", "eom_token_id"}) {
+        if (const auto id = readId(file, name, pieces)) {
+            ends.push_back(*id);
+        }
+    }
+    return ends;
+}
+
 std::shared_ptr<const Tokenizer> makeSpm(const GgufFile& file) {
     SpmModel model;
     model.what = file.name();
@@ -93,7 +110,8 @@ std::shared_ptr<const Tokenizer> makeSpm(const GgufFile& file) {
     model.scores = *scores;
     model.kinds = readKinds(file, count);
     model.addSpacePrefix = file.integer(vocabularyKey("add_space_prefix")).value_or(1) != 0;
-    model.bos = readIdOr(file, "bos_token_id", count, 1);
+    model.bos = bosIfAdded(file, readIdOr(file, "bos_token_id", count, 1), true);
+    model.ends = readEnds(file, count);
     model.eos = readIdOr(file, "eos_token_id", count, 2);
     model.unknown = readIdOr(file, "unknown_token_id", count, 0);
     return makeSpmTokenizer(std::move(model));
@@ -126,8 +144,10 @@ std::shared_ptr<const Tokenizer> makeBpe(const GgufFile& file) {
         error.addContext(file.name());
         throw;
     }
-    model.ignoreMerges = name == "llama-bpe" || name == "llama3" || name == "llama-v3";
-    model.bos = readId(file, "bos_token_id", count);
+    const bool isLlama3 = name == "llama-bpe" || name == "llama3" || name == "llama-v3";
+    model.ignoreMerges = isLlama3;
+    model.bos = bosIfAdded(file, readId(file, "bos_token_id", count), isLlama3);
+    model.ends = readEnds(file, count);
     model.eos = readId(file, "eos_token_id", count);
     return makeByteLevelBpe(std::move(model));
 }

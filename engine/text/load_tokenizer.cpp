@@ -4,8 +4,9 @@
 #include "engine/text/sentencepiece_tokenizer.h"
 #include "engine/text/tokenizer.h"
 #include "engine/text/tokenizer_json.h"
+#include "engine/text/utf8.h"
 
-#include <array>
+#include <charconv>
 
 namespace lathe {
 
@@ -55,9 +56,87 @@ std::optional<TokenId> idAt(const Json& config, const std::string& key) {
     return id >= 0 && id <= INT32_MAX ? std::optional(static_cast<TokenId>(id)) : std::nullopt;
 }
 
+/// Every id under the key, which holds one or a list.
+void appendIds(const Json& config, const std::string& key, std::vector<TokenId>& ids) {
+    const auto found = config.find(key);
+    if (found == config.end()) {
+        return;
+    }
+    for (const Json& value : found->is_array() ? *found : Json::array({*found})) {
+        if (const auto id = idAt(Json{{key, value}}, key)) {
+            ids.push_back(*id);
+        }
+    }
+}
+
+/// The marks of a list of texts or objects.
+void appendMarks(const Json& config, const std::string& key, std::vector<std::string>& marks) {
+    const auto found = config.find(key);
+    if (found == config.end() || !found->is_array()) {
+        return;
+    }
+    for (const Json& value : *found) {
+        if (std::string mark = markAt(Json{{key, value}}, key); !mark.empty()) {
+            marks.push_back(std::move(mark));
+        }
+    }
+}
+
+std::optional<bool> flagAt(const Json& config, const std::string& key) {
+    const auto found = config.find(key);
+    return found != config.end() && found->is_boolean() ? std::optional(found->get<bool>())
+                                                        : std::nullopt;
+}
+
+std::string textAt(const Json& config, const std::string& key) {
+    const auto found = config.find(key);
+    return found != config.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+/// Tokens beside vocab.json, listed as tokenizer.json does.
+Json readAddedTokens(const std::filesystem::path& folder, const Json& tokenizerConfig) {
+    Json tokens = Json::array();
+    const Json added = readIfThere(folder, "added_tokens.json");
+    for (const auto& [content, id] : added.items()) {
+        tokens.push_back({{"id", id}, {"content", content}, {"special", false}});
+    }
+    // What this list says of a token is more exact, so it comes last.
+    const auto listed = tokenizerConfig.find("added_tokens_decoder");
+    if (listed == tokenizerConfig.end() || !listed->is_object()) {
+        return tokens;
+    }
+    for (const auto& [text, token] : listed->items()) {
+        std::uint32_t id = 0;
+        const char* end = text.data() + text.size();
+        const auto [stop, error] = std::from_chars(text.data(), end, id);
+        if (error != std::errc{} || stop != end || !token.is_object()) {
+            throw FormatError(
+                "tokenizer_config.json: added_tokens_decoder has the entry '" + printable(text) +
+                "', which is no id with an object");
+        }
+        Json entry = token;
+        entry["id"] = id;
+        tokens.push_back(std::move(entry));
+    }
+    return tokens;
+}
+
+/// The class that cuts the text; where none is named, the one that goes with the model.
+std::string tokenizerClass(const std::filesystem::path& folder, const Json& tokenizerConfig) {
+    std::string name = textAt(tokenizerConfig, "tokenizer_class");
+    if (name.empty() && textAt(readIfThere(folder, "config.json"), "model_type") == "qwen2") {
+        name = "Qwen2Tokenizer";
+    }
+    return name;
+}
+
 /// What the folder's other files say of the marks, the tokenizer's own files first.
 SpecialPieces readSpecialPieces(const std::filesystem::path& folder) {
     SpecialPieces special;
+    const Json own = readIfThere(folder, "tokenizer_config.json");
+    special.addBos = flagAt(own, "add_bos_token");
+    special.addPrefixSpace = flagAt(own, "add_prefix_space").value_or(false);
+    special.tokenizerClass = tokenizerClass(folder, own);
     for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
         const Json config = readIfThere(folder, name);
         for (const char* key :
@@ -67,6 +146,7 @@ SpecialPieces readSpecialPieces(const std::filesystem::path& folder) {
                 special.control.push_back(std::move(mark));
             }
         }
+        appendMarks(config, "additional_special_tokens", special.control);
         if (special.bosPiece.empty()) {
             special.bosPiece = markAt(config, "bos_token");
         }
@@ -76,6 +156,7 @@ SpecialPieces readSpecialPieces(const std::filesystem::path& folder) {
     }
     for (const char* name : {"config.json", "generation_config.json"}) {
         const Json config = readIfThere(folder, name);
+        appendIds(config, "eos_token_id", special.ends);
         if (!special.bos) {
             special.bos = idAt(config, "bos_token_id");
         }
@@ -89,8 +170,10 @@ SpecialPieces readSpecialPieces(const std::filesystem::path& folder) {
 std::shared_ptr<const Tokenizer> loadSentencePiece(const std::filesystem::path& folder) {
     for (const char* name : {"tokenizer.model", "spiece.model"}) {
         if (pathExists(folder / name)) {
+            SpecialPieces special = readSpecialPieces(folder);
             return makeSentencePieceTokenizer(
-                readTextFile(folder / name, kMaxVocabularyBytes), name);
+                readTextFile(folder / name, kMaxVocabularyBytes), name,
+                {special.addBos.value_or(true), std::move(special.ends)});
         }
     }
     return nullptr;
@@ -118,7 +201,9 @@ std::shared_ptr<const Tokenizer> loadTokenizer(const std::filesystem::path& fold
         const Json vocab =
             parseJson(readTextFile(folder / "vocab.json", kMaxVocabularyBytes), "vocab.json");
         const std::string merges = readTextFile(folder / "merges.txt", kMaxVocabularyBytes);
-        return makeTokenizerFromMerges(vocab, merges, readSpecialPieces(folder));
+        SpecialPieces special = readSpecialPieces(folder);
+        special.addedTokens = readAddedTokens(folder, readIfThere(folder, "tokenizer_config.json"));
+        return makeTokenizerFromMerges(vocab, merges, special);
     }
     return nullptr;
 }

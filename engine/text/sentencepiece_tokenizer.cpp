@@ -13,8 +13,9 @@ namespace {
 
 class SentencePieceTokenizer : public Tokenizer {
 public:
-    SentencePieceTokenizer(std::string_view bytes, const std::string& what)
-        : m_info(inspectSentencePieceModel(bytes, what)) {
+    SentencePieceTokenizer(
+        std::string_view bytes, const std::string& what, SentencePieceMarks marks)
+        : m_info(inspectSentencePieceModel(bytes, what)), m_marks(std::move(marks)) {
         const sentencepiece::util::Status status = m_processor.LoadFromSerializedProto(bytes);
         if (!status.ok()) {
             throw FormatError(
@@ -42,8 +43,7 @@ public:
         std::string text;
         bool stripped = false;
         for (const TokenId id : ids) {
-            checkTokenId(id, size());
-            if (m_processor.IsControl(id)) {
+            if (!hasPiece(id, size()) || m_processor.IsControl(id)) {
                 continue;
             }
             const std::string& spelled = m_processor.IdToPiece(id);
@@ -68,8 +68,11 @@ public:
         return m_processor.IdToPiece(id);
     }
     std::int64_t size() const override { return m_processor.GetPieceSize(); }
-    std::optional<TokenId> bos() const override { return idOrNone(m_processor.bos_id()); }
+    std::optional<TokenId> bos() const override {
+        return m_marks.addBos ? idOrNone(m_processor.bos_id()) : std::nullopt;
+    }
     std::optional<TokenId> eos() const override { return idOrNone(m_processor.eos_id()); }
+    std::vector<TokenId> ends() const override { return endIds(eos(), m_marks.ends); }
     std::string fingerprint() const override { return m_fingerprint; }
 
 private:
@@ -85,15 +88,16 @@ private:
     }
 
     SentencePieceModelInfo m_info;
+    SentencePieceMarks m_marks;
     sentencepiece::SentencePieceProcessor m_processor;
     std::string m_fingerprint;
 };
 
 } // namespace
 
-std::shared_ptr<const Tokenizer>
-makeSentencePieceTokenizer(std::string_view bytes, const std::string& what) {
-    return std::make_shared<SentencePieceTokenizer>(bytes, what);
+std::shared_ptr<const Tokenizer> makeSentencePieceTokenizer(
+    std::string_view bytes, const std::string& what, SentencePieceMarks marks) {
+    return std::make_shared<SentencePieceTokenizer>(bytes, what, std::move(marks));
 }
 
 } // namespace lathe

@@ -61,7 +61,9 @@ public:
         std::string text;
         bool stripped = !m_model.addSpacePrefix;
         for (const TokenId id : ids) {
-            checkTokenId(id, size());
+            if (!hasPiece(id, size())) {
+                continue;
+            }
             std::string_view piece = m_model.pieces[static_cast<std::size_t>(id)];
             switch (m_model.kinds[static_cast<std::size_t>(id)]) {
             case PieceKind::Control:
@@ -91,6 +93,7 @@ public:
     std::int64_t size() const override { return static_cast<std::int64_t>(m_model.pieces.size()); }
     std::optional<TokenId> bos() const override { return m_model.bos; }
     std::optional<TokenId> eos() const override { return m_model.eos; }
+    std::vector<TokenId> ends() const override { return endIds(m_model.eos, m_model.ends); }
     std::string fingerprint() const override { return m_fingerprint; }
 
 private:

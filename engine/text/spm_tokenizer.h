@@ -13,7 +13,9 @@ struct SpmModel {
     std::vector<double> scores;      ///< as many; the higher merges first
     std::vector<PieceKind> kinds;    ///< as many
     bool addSpacePrefix = true;
-    std::optional<TokenId> bos{}, eos{}, unknown{};
+    std::optional<TokenId> bos{}; ///< only where it goes in front of a text
+    std::optional<TokenId> eos{}, unknown{};
+    std::vector<TokenId> ends{}; ///< further ids that end a text
 };
 
 std::shared_ptr<const Tokenizer> makeSpmTokenizer(SpmModel model);

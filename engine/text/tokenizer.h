@@ -21,14 +21,20 @@ public:
 
     /// Ids of the text alone: no beginning-of-text is added. Special tokens in the text are text.
     virtual std::vector<TokenId> encode(std::string_view text) const = 0;
-    /// Text of the ids; may hold incomplete UTF-8 at its ends. Control tokens give nothing.
+    /// Text of the ids; may hold incomplete UTF-8 at its ends. Control tokens give nothing, and
+    /// neither do ids from size() on: models often have a few more than their vocabulary.
+    /// @throws InputError for a negative id.
     virtual std::string decode(std::span<const TokenId> ids) const = 0;
     /// The piece as the vocabulary spells it, for displays.
     virtual std::string piece(TokenId id) const = 0;
 
     virtual std::int64_t size() const = 0;
+    /// What goes in front of a text; none where the model reads text without.
     virtual std::optional<TokenId> bos() const = 0;
     virtual std::optional<TokenId> eos() const = 0;
+    /// All ids that end a text: eos() and those that the model's other files name. They need not
+    /// be below size().
+    virtual std::vector<TokenId> ends() const = 0;
     /// XXH3-128 over all pieces: two models may pair only if these agree.
     virtual std::string fingerprint() const = 0;
 };

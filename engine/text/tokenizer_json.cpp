@@ -82,6 +82,45 @@ bool flag(const Json& object, const char* key) {
     return found != object.end() && found->is_boolean() && found->get<bool>();
 }
 
+/// Does the post-processor put this piece in front of a single text?
+bool templateBegins(const Json& processor, const std::string& piece) {
+    if (!processor.is_object()) {
+        return false;
+    }
+    const auto steps = processor.find("processors");
+    if (steps != processor.end() && steps->is_array()) {
+        return std::any_of(steps->begin(), steps->end(), [&](const Json& step) {
+            // Sequences do not nest.
+            return step.is_object() && !step.contains("processors") && templateBegins(step, piece);
+        });
+    }
+    const auto single = processor.find("single");
+    if (single == processor.end() || !single->is_array() || single->empty()) {
+        return false;
+    }
+    const Json& first = single->front();
+    const auto special = first.is_object() ? first.find("SpecialToken") : first.end();
+    return special != first.end() && special->is_object() && special->value("id", Json()) == piece;
+}
+
+/// Tokenizers of these classes put the mark in front where nothing else is said.
+bool classAddsBos(const std::string& tokenizerClass) {
+    return tokenizerClass == "LlamaTokenizer" || tokenizerClass == "LlamaTokenizerFast" ||
+           tokenizerClass == "CodeLlamaTokenizer" || tokenizerClass == "CodeLlamaTokenizerFast";
+}
+
+/// Leaves the beginning mark only where it goes in front of a text.
+void decideBos(const SpecialPieces& special, const Json& processor, ByteLevelBpeModel& model) {
+    if (!model.bos) {
+        return;
+    }
+    const std::string& piece = model.pieces[static_cast<std::size_t>(*model.bos)];
+    if (!special.addBos.value_or(
+            templateBegins(processor, piece) || classAddsBos(special.tokenizerClass))) {
+        model.bos = std::nullopt;
+    }
+}
+
 void readAddedTokens(const Json& tokens, ByteLevelBpeModel& model) {
     if (!tokens.is_array()) {
         throw FormatError(model.what + ": added_tokens is not a list");
@@ -128,6 +167,7 @@ void applySpecial(const SpecialPieces& special, ByteLevelBpeModel& model) {
     model.eos = findPiece(model, special.eosPiece);
     model.bos = model.bos ? model.bos : within(special.bos);
     model.eos = model.eos ? model.eos : within(special.eos);
+    model.ends = special.ends;
 }
 
 /// Settings of the BPE model that change ids must be off.
@@ -192,8 +232,33 @@ makeTokenizerFromJson(const Json& tokenizerJson, const SpecialPieces& special) {
         readAddedTokens(*added, model);
     }
     applySpecial(special, model);
+    decideBos(special, tokenizerJson.value("post_processor", Json()), model);
     return makeByteLevelBpe(std::move(model));
 }
+
+namespace {
+
+/// The cuts and the normal form of the classes that keep vocab.json and merges.txt.
+void applyClass(const SpecialPieces& special, ByteLevelBpeModel& model) {
+    const std::string& name = special.tokenizerClass;
+    if (special.addPrefixSpace) {
+        model.preTokenizer.addSpacePrefix();
+    }
+    if (name.empty() || name == "GPT2Tokenizer" || name == "GPT2TokenizerFast") {
+        model.preTokenizer.addSplit(
+            Regex(gpt2Pattern(), "GPT-2", Regex::Origin::Own), PreTokenizer::Keep::All);
+    } else if (name == "Qwen2Tokenizer" || name == "Qwen2TokenizerFast") {
+        model.form = UnicodeForm::Nfc;
+        model.preTokenizer = preTokenizerByName("qwen2");
+    } else {
+        throw Unsupported(
+            "tokenizer_config.json: the class '" + printable(name) +
+            "' with vocab.json and merges.txt is not supported; GPT2Tokenizer and Qwen2Tokenizer "
+            "are");
+    }
+}
+
+} // namespace
 
 std::shared_ptr<const Tokenizer>
 makeTokenizerFromMerges(const Json& vocab, std::string_view merges, const SpecialPieces& special) {
@@ -214,9 +279,10 @@ makeTokenizerFromMerges(const Json& vocab, std::string_view merges, const Specia
             model.merges.push_back(splitMerge(line, "merges.txt"));
         }
     }
-    model.preTokenizer.addSplit(
-        Regex(gpt2Pattern(), "GPT-2", Regex::Origin::Own), PreTokenizer::Keep::All);
+    applyClass(special, model);
+    readAddedTokens(special.addedTokens, model);
     applySpecial(special, model);
+    decideBos(special, Json(), model);
     return makeByteLevelBpe(std::move(model));
 }
 

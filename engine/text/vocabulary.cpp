@@ -27,6 +27,24 @@ void checkTokenId(TokenId id, std::int64_t size) {
     }
 }
 
+bool hasPiece(TokenId id, std::int64_t size) {
+    if (id < 0) {
+        checkTokenId(id, size);
+    }
+    return id < size;
+}
+
+std::vector<TokenId> endIds(std::optional<TokenId> eos, std::span<const TokenId> more) {
+    std::vector<TokenId> ids(more.begin(), more.end());
+    std::sort(ids.begin(), ids.end());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    if (eos) {
+        std::erase(ids, *eos);
+        ids.insert(ids.begin(), *eos);
+    }
+    return ids;
+}
+
 std::optional<char> bytePiece(std::string_view piece) noexcept {
     if (piece.size() != 6 || !piece.starts_with("<0x") || piece.back() != '>') {
         return std::nullopt;

@@ -46,6 +46,13 @@ std::string fingerprintOf(std::span<const std::string> pieces);
 /// @throws InputError when the id is not in [0, size).
 void checkTokenId(TokenId id, std::int64_t size);
 
+/// Has the id a piece? Models often have rows for more ids than their vocabulary has pieces; what
+/// they make of those spells nothing. @throws InputError for a negative id.
+bool hasPiece(TokenId id, std::int64_t size);
+
+/// `eos` in front, then the others in order, each once.
+std::vector<TokenId> endIds(std::optional<TokenId> eos, std::span<const TokenId> more);
+
 /// The byte of a piece spelled "<0x0A>"; nothing for other pieces.
 std::optional<char> bytePiece(std::string_view piece) noexcept;
 

@@ -103,10 +103,14 @@ void GenerateTest::stopsAtEndOfText() {
     QCOMPARE(run({5, 6}, 9, {.maxNew = 20}), counting(5, 9)); // it is among the ids
     QCOMPARE(m_decoder.fed.size(), 3U);
     QCOMPARE(run({8}, 9, {.maxNew = 20}), counting(8, 9));
+    // Some models end a text, a turn and a message each with an id of its own.
+    QCOMPARE(run({5, 6}, 40, {.maxNew = 20, .ends = {30, 9}}), counting(5, 9));
+    QCOMPARE(run({5, 6}, std::nullopt, {.maxNew = 20, .ends = {9}}), counting(5, 9));
+    QCOMPARE(run({5, 6}, 8, {.maxNew = 20, .ends = {9}}), counting(5, 8));
 }
 
 void GenerateTest::ignoresEndOfTextWhenAsked() {
-    QCOMPARE(run({5, 6}, 9, {.maxNew = 8, .stopAtEos = false}), counting(5, 14));
+    QCOMPARE(run({5, 6}, 9, {.maxNew = 8, .stopAtEos = false, .ends = {8}}), counting(5, 14));
     QCOMPARE(run({5, 6}, std::nullopt, {.maxNew = 8}), counting(5, 14));
 }
 

@@ -119,6 +119,39 @@ private slots:
         QCOMPARE(changed->bos(), std::nullopt);
         QCOMPARE(changed->encode("a"), std::vector<TokenId>{4});
     }
+    void beginningMarkIsAddedWhereTheFileSaysSo() {
+        const auto bosOf = [](test::GgufBuilder builder) {
+            builder.u32("tokenizer.ggml.bos_token_id", 577);
+            return tokenizerOf(builder)->bos();
+        };
+        QCOMPARE(bosOf(tinyBpe("gpt-2")), std::nullopt);
+        QCOMPARE(bosOf(tinyBpe("qwen2")), std::nullopt);
+        QCOMPARE(bosOf(tinyBpe("llama-bpe")), std::optional<TokenId>(577));
+        test::GgufBuilder asked = tinyBpe("gpt-2");
+        QCOMPARE(
+            bosOf(asked.flag("tokenizer.ggml.add_bos_token", true)), std::optional<TokenId>(577));
+        test::GgufBuilder declined = tinyBpe("llama-bpe");
+        QCOMPARE(bosOf(declined.flag("tokenizer.ggml.add_bos_token", false)), std::nullopt);
+        test::GgufBuilder spm = smallSpm();
+        spm.floats("tokenizer.ggml.scores", {0, 0, 0, -1, -2, -3})
+            .flag("tokenizer.ggml.add_bos_token", false);
+        QCOMPARE(tokenizerOf(spm)->bos(), std::nullopt);
+    }
+    void endsOfTurnsEndToo() {
+        test::GgufBuilder builder = tinyBpe("llama-bpe");
+        builder.u32("tokenizer.ggml.eot_token_id", 578).u32("tokenizer.ggml.eom_token_id", 3);
+        QCOMPARE(tokenizerOf(builder)->ends(), (std::vector<TokenId>{577, 3, 578}));
+    }
+    /// Text is cut at these pieces; a part of a character must never get to the expressions.
+    void userDefinedPiecesAreWellFormed() {
+        test::GgufBuilder builder;
+        builder.text("tokenizer.ggml.model", "gpt2")
+            .texts("tokenizer.ggml.tokens", {"a", "\x82"})
+            .integers("tokenizer.ggml.token_type", {1, 4})
+            .texts("tokenizer.ggml.merges", {});
+        LATHE_VERIFY_THROWS(
+            tokenizerOf(builder), FormatError, "test.gguf: piece 1 is a user-defined one");
+    }
     void variantsAreRefusedByName() {
         test::GgufBuilder wordPiece;
         wordPiece.text("tokenizer.ggml.model", "bert");

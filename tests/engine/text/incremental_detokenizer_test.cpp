@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/core/error.h"
 #include "engine/text/byte_level.h"
 #include "engine/text/byte_level_bpe.h"
+#include "engine/text/gguf_tokenizer.h"
 #include "engine/text/utf8.h"
 #include "tests/support/lathe_test.h"
 
@@ -86,6 +88,25 @@ private slots:
         QCOMPARE(
             joined(*tokenizer, std::vector<TokenId>{0xE2, 256, 0x82, 256, 0xAC}),
             std::string("\u20AC"));
+    }
+    /// Models often have rows for more ids than their vocabulary has pieces.
+    void idsBehindTheVocabularyGiveNothing() {
+        const auto bytes = bytesTokenizer();
+        QCOMPARE(
+            streamed(*bytes, std::vector<TokenId>{'a', 257, 0xE2, 99'999, 0x82, 0xAC, 300}),
+            std::string("a|||||\u20AC||/"));
+        for (const char* name : {"lm-little.model", "lm-little.gguf"}) {
+            const auto tokenizer = std::string_view(name).ends_with("gguf")
+                                       ? loadGgufTokenizer(GgufFile::open(
+                                             test::fixture("gguf") / "lm-little-f16.gguf"))
+                                       : loadTokenizer(test::bundledModel("lm-little"));
+            std::vector<TokenId> ids = tokenizer->encode("The ship");
+            ids.insert(ids.begin() + 1, static_cast<TokenId>(tokenizer->size()));
+            QCOMPARE(joined(*tokenizer, ids), std::string("The ship"));
+            QCOMPARE(tokenizer->decode(ids), std::string("The ship"));
+            LATHE_VERIFY_THROWS(
+                tokenizer->decode(std::vector<TokenId>{-1}), InputError, "token id -1");
+        }
     }
     void partsAddUpToTheWhole() {
         const auto tokenizer = bytesTokenizer();

@@ -83,7 +83,7 @@ private slots:
         QCOMPARE(tokenizer->decode(Ids{1, 264, 2}), std::string("ab"));
         QCOMPARE(tokenizer->encode("</s>").size(), 5U);
         QCOMPARE(tokenizer->bos(), std::optional<TokenId>(1));
-        LATHE_VERIFY_THROWS(tokenizer->decode(Ids{267}), InputError, "token id 267");
+        LATHE_VERIFY_THROWS(tokenizer->piece(267), InputError, "token id 267");
     }
     /// Quadratic work on this word would be 10^12 steps, far beyond the time any test is given.
     void longWordIsNotQuadratic() {

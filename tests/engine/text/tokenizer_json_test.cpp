@@ -69,6 +69,7 @@ private slots:
         SpecialPieces special;
         special.bosPiece = "<|pad|>";
         special.eos = 3;
+        special.addBos = true;
         const auto tokenizer = makeTokenizerFromJson(tinyJson(), special);
         QCOMPARE(tokenizer->piece(tokenizer->bos().value()), std::string("<|pad|>"));
         QCOMPARE(tokenizer->eos(), std::optional<TokenId>(3));

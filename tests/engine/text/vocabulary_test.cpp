@@ -30,6 +30,8 @@ private slots:
     }
     void idsAreChecked() {
         checkTokenId(0, 1);
+        QVERIFY(hasPiece(4, 5) && !hasPiece(5, 5));
+        LATHE_VERIFY_THROWS(hasPiece(-1, 5), InputError, "token id -1");
         LATHE_VERIFY_THROWS((checkTokenId(-1, 5), 0), InputError, "token id -1");
         LATHE_VERIFY_THROWS((checkTokenId(5, 5), 0), InputError, "vocabulary of 5");
     }
