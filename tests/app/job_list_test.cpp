@@ -27,6 +27,7 @@ Event eventOf(std::int64_t run, double seconds, Payload payload) {
 class JobListTest : public QObject {
     Q_OBJECT
 private slots:
+    void stopMeansTheRunningOrTheOldestJob();
     void init() { QLocale::setDefault(QLocale::c()); }
     void followsARunToItsEnd();
     void cancelAnswersAtOnce();
@@ -131,6 +132,23 @@ void JobListTest::longSessionsForgetOldJobs() {
     }
     QCOMPARE(jobs.rowCount(), 200);
     QVERIFY(text(jobs, 0, JobList::RunColumn).startsWith(QStringLiteral("#250")));
+}
+
+void JobListTest::stopMeansTheRunningOrTheOldestJob() {
+    JobList jobs;
+    QCOMPARE(jobs.stoppableId(), 0);
+    for (const qint64 id : {4, 5, 6}) {
+        jobs.add(id, Spec{.study = "quant.sweep"}, {});
+    }
+    QCOMPARE(jobs.stoppableId(), 4);
+    const std::vector<Event> started{{5, -1, 1, {}, RunChanged{RunState::Running}}};
+    jobs.onEvents(started);
+    QCOMPARE(jobs.stoppableId(), 5);
+    const std::vector<Event> ended{
+        {5, -1, 2, {}, RunChanged{RunState::Done}},
+        {4, -1, 1, {}, RunChanged{RunState::Cancelled}}};
+    jobs.onEvents(ended);
+    QCOMPARE(jobs.stoppableId(), 6);
 }
 
 LATHE_TEST(JobListTest);

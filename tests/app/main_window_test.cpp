@@ -10,6 +10,7 @@
 #include <QAccessible>
 #include <QDockWidget>
 #include <QFile>
+#include <QJsonDocument>
 #include <QMessageBox>
 #include <QPushButton>
 #include <QStackedWidget>
@@ -30,6 +31,9 @@ private slots:
     void everyPartHasAnObjectName();
     void keysAreUnique();
     void keysReachPanelsAndDocks();
+    void keysBringDocksToTheFront();
+    void stopReachesAWaitingRun();
+    void anOpenedModelIsChosen();
     void regionsAreReachedByF6();
     void layoutComesBack();
     void garbageLayoutGivesTheDefault();
@@ -149,6 +153,51 @@ void MainWindowTest::keysReachPanelsAndDocks() {
     window.closeUnasked();
 }
 
+void MainWindowTest::keysBringDocksToTheFront() {
+    const auto running = open();
+    QVERIFY(running);
+    MainWindow& window = running->window;
+    QVERIFY(QTest::qWaitForWindowActive(&window));
+    auto* jobs = window.findChild<QDockWidget*>(QStringLiteral("jobsDock"));
+    auto* log = window.findChild<QDockWidget*>(QStringLiteral("logDock"));
+    const auto onTop = [](const QDockWidget* dock) {
+        return dock->isVisible() && !dock->visibleRegion().isEmpty();
+    };
+    QTest::keyClick(&window, Qt::Key_J, Qt::ControlModifier);
+    QTRY_VERIFY(onTop(jobs));
+    QTest::keyClick(&window, Qt::Key_L, Qt::ControlModifier);
+    QTRY_VERIFY(onTop(log) && !onTop(jobs));
+    QTest::keyClick(&window, Qt::Key_J, Qt::ControlModifier); // behind: to the front, not away
+    QTRY_VERIFY(onTop(jobs) && !onTop(log));
+    QTest::keyClick(&window, Qt::Key_J, Qt::ControlModifier);
+    QTRY_VERIFY(!jobs->isVisible());
+    window.closeUnasked();
+}
+
+void MainWindowTest::stopReachesAWaitingRun() {
+    const auto running = open(); // its engine never says hello: every run waits
+    QVERIFY(running);
+    QVERIFY(QTest::qWaitForWindowActive(&running->window));
+    const qint64 id = running->workbench.submit(Spec{.study = "quant.sweep"}, {});
+    QVERIFY(id > 0);
+    QTest::keyClick(&running->window, Qt::Key_Period, Qt::ControlModifier);
+    QTRY_VERIFY(!running->workbench.jobs().isActive(id));
+    QCOMPARE(running->storedState(id), std::string("cancelled"));
+    running->window.closeUnasked();
+}
+
+void MainWindowTest::anOpenedModelIsChosen() {
+    const auto running = open();
+    QVERIFY(running);
+    running->window.showPanel(1); // it has no use for a model
+    running->workbench.openModelForUse(QStringLiteral("/models/mine"));
+    QCOMPARE(running->window.currentPanel(), running->window.panels()[0]);
+    const QByteArray state =
+        QJsonDocument(running->window.panels()[0]->saveState()).toJson(QJsonDocument::Compact);
+    QVERIFY2(state.contains("/models/mine"), state.constData());
+    running->window.closeUnasked();
+}
+
 void MainWindowTest::regionsAreReachedByF6() {
     const auto running = open();
     QVERIFY(running);
@@ -226,6 +275,7 @@ void MainWindowTest::themeAndTextSizeFollowTheSettings() {
     });
     QVERIFY(Theme::isDark());
     QVERIFY(std::abs(QApplication::font().pointSizeF() - 1.5 * size) < 0.1);
+    QVERIFY(std::abs(running->window.menuWidget()->font().pointSizeF() - 1.5 * size) < 0.2);
     running->settings.change([](Preferences& p) {
         p.theme = Theme::Choice::Light;
         p.fontScale = 1.0;

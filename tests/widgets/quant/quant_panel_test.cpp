@@ -199,12 +199,16 @@ private slots:
         QVERIFY(stop != nullptr && stop->isEnabled());
         stop->click();
         QCOMPARE(context.cancelled, std::vector<qint64>{id});
+        emit context.cancelAsked(id);
+        QVERIFY(sweepHeadline(panel.run()).contains(QStringLiteral("cancelling…")));
         context.replay(
             panel, {{.runId = id, .seq = 90, .payload = RunChanged{RunState::Cancelled}}});
         QVERIFY(!stop->isEnabled());
         QVERIFY(visibleState(panel) == nullptr);
         QCOMPARE(markedPoints(panel).size(), std::size_t(2));
         QVERIFY(sweepHeadline(panel.run()).contains(QStringLiteral("2 of")));
+        QVERIFY(!sweepHeadline(panel.run()).contains(QStringLiteral("failed")));
+        QVERIFY(!sweepHeadline(panel.run()).contains(QStringLiteral("cancelling")));
     }
 
     void endsWithoutResultAreSaid() {

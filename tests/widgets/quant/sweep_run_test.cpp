@@ -77,6 +77,8 @@ private slots:
         QCOMPARE(run.doneCount(), 1);
         QCOMPARE(int(run.cell(1)->state), int(CellState::Failed));
         QCOMPARE(run.cell(1)->message, QStringLiteral("cancelled"));
+        QVERIFY(run.cell(1)->isCancelled());
+        QCOMPARE(run.failedCount(), 0); // a stop is no fault of the cell
     }
 
     void takesOddValuesWithoutComplaint() {

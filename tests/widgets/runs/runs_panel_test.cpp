@@ -11,6 +11,7 @@
 #include "widgets/runs/run_actions.h"
 #include "widgets/runs/run_details.h"
 #include "widgets/runs/run_list_model.h"
+#include "widgets/runs/run_notes.h"
 #include "widgets/runs/run_plots.h"
 #include "widgets/runs/spec_dialog.h"
 
@@ -183,6 +184,67 @@ private slots:
         QTRY_COMPARE(panel.selected(), std::vector<qint64>{id});
         action(panel, "Stop")->trigger();
         QCOMPARE(context.cancelled, std::vector<qint64>{id});
+    }
+
+    void actionsFollowTheRun() {
+        FakeContext context;
+        const qint64 id = context.addSweep(4);
+        RunsPanel panel(context);
+        QTRY_COMPARE(panel.selected(), std::vector<qint64>{id});
+        QVERIFY(action(panel, "Stop")->isEnabled());
+        QVERIFY(!panel.actions().resume()->isEnabled());
+        context.replay(
+            panel, {{.runId = id, .seq = 90, .payload = RunChanged{RunState::Cancelled}}});
+        QVERIFY(!action(panel, "Stop")->isEnabled());
+        QVERIFY(panel.actions().resume()->isEnabled());
+    }
+
+    void resumesAStoppedSweep() {
+        FakeContext context;
+        const qint64 id = context.addSweep(7); // two cells are finished
+        context.writer().post(
+            {.runId = id, .seq = 90, .payload = RunChanged{RunState::Interrupted}});
+        context.writer().flush();
+        RunsPanel panel(context);
+        QTRY_COMPARE(panel.selected(), std::vector<qint64>{id});
+        panel.actions().resume()->trigger();
+        std::vector<std::string> finished;
+        for (const CellRow& cell : context.reader().finishedCells(id)) {
+            finished.push_back(cell.key);
+        }
+        QVERIFY(!finished.empty());
+        QCOMPARE(context.submitted.size(), std::size_t(1));
+        QCOMPARE(context.submitted.front().done, finished);
+        Spec plain = context.submitted.front();
+        plain.done.clear();
+        QVERIFY(toJson(plain) == toJson(context.recorded.spec));
+    }
+
+    void aFilterThatHidesTheSelectedRunSelectsAnother() {
+        FakeContext context;
+        const qint64 first = context.addSweep(std::string::npos, "alpha");
+        const qint64 second = context.addSweep(std::string::npos, "beta");
+        RunsPanel panel(context);
+        QTRY_COMPARE(panel.selected(), std::vector<qint64>{second});
+        panel.query().setQuery(QStringLiteral("alpha"));
+        QTRY_COMPARE(panel.selected(), std::vector<qint64>{first});
+    }
+
+    /// The store answers with its older value until what was typed is written.
+    void notesOnTheirWayAreNotOverwritten() {
+        RunNotes notes;
+        notes.showRun(3, {}, QStringLiteral("old"));
+        auto* editor = notes.findChild<QPlainTextEdit*>();
+        editor->setPlainText(QStringLiteral("new"));
+        notes.flush();
+        notes.showRun(3, {}, QStringLiteral("old"));
+        QCOMPARE(editor->toPlainText(), QStringLiteral("new"));
+        notes.showRun(4, {}, {});
+        notes.showRun(3, {}, QStringLiteral("old"));
+        QCOMPARE(editor->toPlainText(), QStringLiteral("new"));
+        notes.showRun(3, {}, QStringLiteral("new")); // written
+        notes.showRun(3, {}, QStringLiteral("of another program"));
+        QCOMPARE(editor->toPlainText(), QStringLiteral("of another program"));
     }
 
     void withoutAnEngineActionsSayWhy() {
