@@ -4,6 +4,7 @@
 #include "widgets/base/theme.h"
 
 #include <QEvent>
+#include <QHBoxLayout>
 #include <QLabel>
 #include <QProgressBar>
 #include <QPushButton>
@@ -21,6 +22,7 @@ constexpr int kBusyWidth = 210;
 constexpr int kTextWidth = 60; ///< average characters of a line
 constexpr int kDetailsWidth = 86;
 constexpr int kLeastWidth = 180;
+constexpr int kTextStretch = 1000;
 } // namespace
 
 StateView::StateView(QWidget* parent)
@@ -49,8 +51,15 @@ StateView::StateView(QWidget* parent)
     column->addStretch(1);
     for (QWidget* part : std::initializer_list<QWidget*>{
              m_icon, m_sentence, m_busy, m_button, m_detailsToggle, m_details}) {
-        const bool text = part == m_sentence || part == m_details;
-        column->addWidget(part, 0, text ? Qt::Alignment() : Qt::AlignHCenter);
+        if (part != m_sentence && part != m_details) {
+            column->addWidget(part, 0, Qt::AlignHCenter);
+            continue;
+        }
+        auto* row = new QHBoxLayout; // centred, and yet as wide as it may be
+        row->addStretch(1);
+        row->addWidget(part, kTextStretch);
+        row->addStretch(1);
+        column->addLayout(row);
     }
     column->addStretch(1);
     connect(m_button, &QPushButton::clicked, this, &StateView::primaryClicked);

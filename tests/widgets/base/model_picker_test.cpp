@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/base/model_picker.h"
 
+#include "widgets/base/model_name.h"
+
 #include "tests/support/lathe_test.h"
 #include "tests/widgets/base/fake_context.h"
 
@@ -11,6 +13,7 @@ namespace lathe {
 class ModelPickerTest : public QObject {
     Q_OBJECT
 private slots:
+    void cachedModelsHaveTheirNames();
     void takesTheFirstModel();
     void waitsForTheEngine();
     void tellsWhyAModelCannotBeUsed();
@@ -52,9 +55,32 @@ void ModelPickerTest::keepsAModelThatIsNotListedYet() {
     test::FakeContext context;
     ModelPicker picker(context);
     picker.setModel("/models/new");
-    QCOMPARE(picker.findChild<QComboBox*>()->currentText(), QStringLiteral("/models/new"));
+    QCOMPARE(picker.findChild<QComboBox*>()->currentText(), QStringLiteral("new"));
+    QCOMPARE(picker.findChild<QComboBox*>()->toolTip(), QStringLiteral("/models/new"));
     emit context.modelsChanged();
     QCOMPARE(picker.model(), std::string("/models/new"));
+}
+
+void ModelPickerTest::cachedModelsHaveTheirNames() {
+    const QString hash = QStringLiteral("12fd25f77366fa6b3b4b768ec3050bf629380bac");
+    const QString path =
+        QStringLiteral("/home/u/.cache/huggingface/hub/models--org--tiny-llama/snapshots/") + hash;
+    QCOMPARE(shortModelName(path), QStringLiteral("org/tiny-llama"));
+    QCOMPARE(
+        shortModelName(path + QStringLiteral("/weights.gguf")), QStringLiteral("weights.gguf"));
+    QCOMPARE(shortModelName(QStringLiteral("/data/mine")), QStringLiteral("mine"));
+    QCOMPARE(shortModelName(QStringLiteral("lm-big")), QStringLiteral("lm-big"));
+    test::FakeContext context;
+    context.info.models = {
+        {.name = path.toStdString(),
+         .title = "org/tiny-llama",
+         .source = "hf-cache",
+         .path = path.toStdString(),
+         .architecture = "llama"}};
+    ModelPicker picker(context);
+    const QString text = picker.findChild<QComboBox*>()->itemText(0);
+    QVERIFY2(text.startsWith(QStringLiteral("org/tiny-llama")), qPrintable(text));
+    QVERIFY2(!text.contains(hash), qPrintable(text));
 }
 
 LATHE_TEST(ModelPickerTest);

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/support/lathe_test.h"
 #include "widgets/base/plot_data.h"
+#include "widgets/base/plot_save_dialog.h"
 #include "widgets/base/plot_view.h"
 #include "widgets/base/theme.h"
 
 #include <QApplication>
 #include <QClipboard>
+#include <QDialogButtonBox>
 #include <QDir>
 #include <QFile>
 #include <QImage>
+#include <QMessageBox>
 #include <QMimeData>
+#include <QPushButton>
 #include <QSvgRenderer>
 #include <QXmlStreamReader>
 
@@ -28,6 +32,8 @@ private slots:
     void csv();
     void json();
     void looksTheSameInBothThemes();
+    void leavesTheSelectionOut();
+    void asksBeforeItReplaces();
     void refusesOtherEndings();
     void tellsWhyAFileCannotBeWritten();
     void clipboardHoldsThreeForms();
@@ -132,6 +138,44 @@ void PlotExportTest::looksTheSameInBothThemes() {
     const QByteArray dark = written(QStringLiteral("dark.svg"));
     QCOMPARE(light, dark);
     theme.setChoice(Theme::Choice::Light);
+}
+
+void PlotExportTest::leavesTheSelectionOut() {
+    const QByteArray plain = written(QStringLiteral("plain.svg"));
+    m_view->setSelection({1});
+    QVERIFY(!plain.isEmpty());
+    QCOMPARE(written(QStringLiteral("selected.svg")), plain);
+}
+
+void PlotExportTest::asksBeforeItReplaces() {
+    PlotSaveMemory::instance().restore(
+        {{QStringLiteral("folder"), QString::fromStdString(m_folder->path().string())},
+         {QStringLiteral("format"), QStringLiteral("csv")},
+         {QStringLiteral("width_mm"), 5}});
+    QCOMPARE(PlotSaveMemory::instance().choices().widthMm, 40);
+    m_view->setProvenance(QStringLiteral("run 12"));
+    const QString file = path(QStringLiteral("run-12-cost-of-bits.csv"));
+    QFile old(file);
+    QVERIFY(old.open(QIODevice::WriteOnly) && old.write("mine") == 4);
+    old.close();
+    const auto content = [&file] {
+        QFile now(file);
+        return now.open(QIODevice::ReadOnly) ? now.readAll() : QByteArray();
+    };
+    PlotSaveDialog dialog(*m_view);
+    dialog.show();
+    dialog.findChild<QDialogButtonBox*>()->button(QDialogButtonBox::Save)->click();
+    auto* box = dialog.findChild<QMessageBox*>();
+    QVERIFY(box != nullptr && box->isVisible());
+    QCOMPARE(content(), QByteArray("mine"));
+    for (QAbstractButton* button : box->buttons()) {
+        if (box->buttonRole(button) == QMessageBox::AcceptRole) {
+            button->click();
+            break;
+        }
+    }
+    QVERIFY(content().contains("kmeans"));
+    QCOMPARE(dialog.result(), int(QDialog::Accepted));
 }
 
 void PlotExportTest::refusesOtherEndings() {

@@ -83,6 +83,7 @@ void StateViewTest::wholeSentencesAreShown() {
                                                                .arg(label->height())
                                                                .arg(needed.height())));
         QVERIFY(view.rect().contains(label->geometry()));
+        QVERIFY(std::abs(label->geometry().center().x() - view.rect().center().x()) <= 2);
     }
 }
 
