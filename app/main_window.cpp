@@ -323,16 +323,6 @@ void MainWindow::showLog() {
     m_logDock->raise();
 }
 
-/// Shown on top, or away: a dock behind another one's tab comes to the front first.
-void MainWindow::toggleDock(QDockWidget* dock) {
-    if (dock->isHidden() || dock->visibleRegion().isEmpty()) {
-        dock->show();
-        dock->raise();
-    } else {
-        dock->hide();
-    }
-}
-
 Panel* MainWindow::currentPanel() const { return qobject_cast<Panel*>(m_pages->currentWidget()); }
 
 void MainWindow::showPanel(int index) {
@@ -370,18 +360,6 @@ void MainWindow::editSpec(const Spec& spec) {
         tr("No panel edits %1; copy it as a command line instead")
             .arg(QString::fromStdString(spec.study)),
         kMessageMs);
-}
-
-void MainWindow::useModel(const QString& path) {
-    if (currentPanel() != nullptr && currentPanel()->useModel(path)) {
-        return;
-    }
-    for (std::size_t i = 0; i < m_panels.size(); ++i) {
-        if (m_panels[i]->useModel(path)) {
-            showPanel(static_cast<int>(i));
-            return;
-        }
-    }
 }
 
 void MainWindow::onBusyChanged() {

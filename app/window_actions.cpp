@@ -254,6 +254,28 @@ void MainWindow::openModel(bool folder) {
     showDialog(dialog);
 }
 
+/// Shown on top, or away: a dock behind another one's tab comes to the front first.
+void MainWindow::toggleDock(QDockWidget* dock) {
+    if (dock->isHidden() || dock->visibleRegion().isEmpty()) {
+        dock->show();
+        dock->raise();
+    } else {
+        dock->hide();
+    }
+}
+
+void MainWindow::useModel(const QString& path) {
+    if (currentPanel() != nullptr && currentPanel()->useModel(path)) {
+        return;
+    }
+    for (std::size_t i = 0; i < m_panels.size(); ++i) {
+        if (m_panels[i]->useModel(path)) {
+            showPanel(static_cast<int>(i));
+            return;
+        }
+    }
+}
+
 void MainWindow::fillRecent(QMenu* menu) {
     menu->clear();
     const QStringList& paths = m_settings.get().recentModels;
