@@ -23,7 +23,7 @@ std::string gigabytes(std::int64_t bytes) {
 }
 
 std::int64_t positionsOf(const Checkpoint& checkpoint) {
-    return std::min(kCachePositions, llamaConfigFrom(checkpoint.config()).maxPositions);
+    return std::min(kCachePositions, llamaConfigFrom(checkpoint).maxPositions);
 }
 
 } // namespace

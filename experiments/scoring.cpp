@@ -135,7 +135,7 @@ ScoringText scoringTextFrom(const Json& params, const LoadedModel& model, RunCon
     text.name = path.filename().string();
     LATHE_CHECK(
         !options.bosPerWindow || tokenizer.bos(),
-        "--bos window: the vocabulary of " + model.name + " has no beginning-of-text token");
+        "--bos window: " + model.name + " puts no beginning-of-text token in front of texts");
     if (options.bosPerWindow) {
         text.windowBos = tokenizer.bos();
     } else if (tokenizer.bos()) {

@@ -103,7 +103,7 @@ Json ModelInformation::run(const Spec& spec, StudyContext& context) const {
     const std::filesystem::path path = resolveModel(textOf(spec.params, "model"));
     context.run.progress(0.0, "reading " + path.filename().string());
     const auto checkpoint = Checkpoint::open(path);
-    const LlamaConfig config = llamaConfigFrom(checkpoint->config());
+    const LlamaConfig config = llamaConfigFrom(*checkpoint);
     const ModelInfo described = describeModel(path);
     context.run.checkpoint();
     Json metrics{
