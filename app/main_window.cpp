@@ -168,15 +168,18 @@ void MainWindow::makeNextPanel() {
     if (m_restoreLayout) {
         panel->restoreState(m_settings.get().panels.value(id).toObject());
     }
-    if (at == 0 || id == m_startPanel) {
-        showPanel(static_cast<int>(at));
-    }
-    if (at + 1 < makers.size()) {
-        QTimer::singleShot(0, this, &MainWindow::makeNextPanel);
-        return;
-    }
-    m_panelTimer.start();
-    emit panelsMade();
+    // Styling and laying out what is shown for the first time takes a turn of its own.
+    QTimer::singleShot(0, this, [this, at, shown = at == 0 || id == m_startPanel] {
+        if (shown) {
+            showPanel(static_cast<int>(at));
+        }
+        if (m_panels.size() < panelMakers().size()) {
+            QTimer::singleShot(0, this, &MainWindow::makeNextPanel);
+            return;
+        }
+        m_panelTimer.start();
+        emit panelsMade();
+    });
 }
 
 void MainWindow::onStoreFailed(const QString& why) {
