@@ -2,6 +2,7 @@
 #include "engine/core/event.h"
 
 #include "engine/core/error.h"
+#include "engine/core/json_number.h"
 
 #include <array>
 #include <utility>
@@ -139,11 +140,11 @@ Payload parsePayload(std::size_t index, const Json& j, std::vector<std::byte> by
     case 1:
         return Metric{
             j.at("name").get<std::string>(), numberOrNan(j, "value"),
-            j.at("unit").get<std::string>(), j.at("step").get<std::int64_t>()};
+            j.at("unit").get<std::string>(), wholeNumber<std::int64_t>(j, "step")};
     case 2:
         return TokenDecoded{
-            j.at("position").get<int>(),
-            j.at("token").get<std::int32_t>(),
+            wholeNumber<int>(j, "position"),
+            wholeNumber<std::int32_t>(j, "token"),
             j.at("text").get<std::string>(),
             j.at("model").get<std::string>(),
             j.at("origin").get<std::string>(),

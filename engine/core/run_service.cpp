@@ -2,6 +2,7 @@
 #include "engine/core/run_service.h"
 
 #include "engine/core/error.h"
+#include "engine/core/json_number.h"
 
 namespace lathe {
 
@@ -33,11 +34,14 @@ Json toJson(const EngineInfo& info) {
 
 ModelInfo modelInfoFromJson(const Json& json) {
     try {
-        return {
-            json.at("name").get<std::string>(),         json.at("title").get<std::string>(),
-            json.at("source").get<std::string>(),       json.at("path").get<std::string>(),
-            json.at("architecture").get<std::string>(), json.at("parameters").get<std::int64_t>(),
-            json.at("bytes").get<std::int64_t>(),       json.at("problem").get<std::string>()};
+        return {json.at("name").get<std::string>(),
+                json.at("title").get<std::string>(),
+                json.at("source").get<std::string>(),
+                json.at("path").get<std::string>(),
+                json.at("architecture").get<std::string>(),
+                wholeNumber<std::int64_t>(json, "parameters"),
+                wholeNumber<std::int64_t>(json, "bytes"),
+                json.at("problem").get<std::string>()};
     } catch (const Json::exception& e) {
         throw FormatError(std::string("description of a model: ") + e.what());
     }
@@ -46,7 +50,7 @@ ModelInfo modelInfoFromJson(const Json& json) {
 EngineInfo engineInfoFromJson(const Json& json) {
     try {
         EngineInfo info;
-        info.protocol = json.at("protocol").get<int>();
+        info.protocol = wholeNumber<int>(json, "protocol");
         info.build = json.at("build").get<std::string>();
         info.device = json.at("device").get<std::string>();
         info.deviceNote = json.at("device_note").get<std::string>();

@@ -2,6 +2,7 @@
 #include "engine/core/study_info.h"
 
 #include "engine/core/error.h"
+#include "engine/core/json_number.h"
 
 #include <algorithm>
 
@@ -43,7 +44,7 @@ StudyInfo studyInfoFromJson(const Json& json) {
         for (const Json& metric : json.at("metrics")) {
             info.metrics.push_back(
                 {metric.at("name").get<std::string>(), metric.at("title").get<std::string>(),
-                 metric.at("unit").get<std::string>(), metric.at("better").get<int>(),
+                 metric.at("unit").get<std::string>(), wholeNumber<int>(metric, "better"),
                  metric.at("help").get<std::string>()});
         }
         return info;

@@ -2,6 +2,7 @@
 #include "experiments/remote/frame.h"
 
 #include "engine/core/error.h"
+#include "engine/core/json_number.h"
 
 #include <algorithm>
 
@@ -91,9 +92,10 @@ std::optional<Event> decodeEvent(std::span<const std::byte> payload) {
             return std::nullopt;
         }
         return Event{
-            header.at("run").get<std::int64_t>(), header.at("cell").get<int>(),
-            header.at("seq").get<std::int64_t>(),
-            std::chrono::nanoseconds(header.at("at_ns").get<std::int64_t>()), std::move(*parsed)};
+            wholeNumber<std::int64_t>(header, "run"), wholeNumber<int>(header, "cell"),
+            wholeNumber<std::int64_t>(header, "seq"),
+            std::chrono::nanoseconds(wholeNumber<std::int64_t>(header, "at_ns")),
+            std::move(*parsed)};
     } catch (const Json::exception& e) {
         throw FormatError(std::string("event frame: ") + e.what());
     }

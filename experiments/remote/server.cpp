@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/remote/server.h"
 
+#include "engine/core/json_number.h"
 #include "experiments/cli/standard_output.h"
 #include "experiments/model_cache.h"
 #include "experiments/remote/frame_writer.h"
@@ -135,7 +136,7 @@ void Server::obey(const Frame& frame) {
             submit(json());
             break;
         case FrameKind::Cancel:
-            m_runner.cancel(json().at("run").get<std::int64_t>());
+            m_runner.cancel(wholeNumber<std::int64_t>(json(), "run"));
             break;
         case FrameKind::Describe:
             m_describer.ask(json().at("path").get<std::string>());
@@ -152,7 +153,7 @@ void Server::obey(const Frame& frame) {
 }
 
 void Server::submit(const Json& request) {
-    const auto id = request.at("run").get<std::int64_t>();
+    const auto id = wholeNumber<std::int64_t>(request, "run");
     try {
         m_runner.start(id, specFromJson(request.at("spec")));
     } catch (const Error& e) {

@@ -75,6 +75,15 @@ void EventTest::damagedPayloadIsRefused() {
         payloadFromJson("run", Json{{"state", "asleep"}, {"message", ""}, {"record", nullptr}}),
         FormatError, "asleep");
     LATHE_VERIFY_THROWS(payloadFromJson("progress", Json::array()), FormatError, "progress");
+    // As a real number it would have no value among the integers.
+    const Json token = parseJson(
+        R"({"position": 0, "token": 444444444444444444444444444444442, "text": "a",)"
+        R"( "origin": "model", "probability": 1})",
+        "payload");
+    LATHE_VERIFY_THROWS(payloadFromJson("token", token), FormatError, "'token' must be a whole");
+    LATHE_VERIFY_THROWS(
+        payloadFromJson("metric", Json{{"name", ""}, {"value", 1}, {"unit", ""}, {"step", 0.5}}),
+        FormatError, "'step' must be a whole");
 }
 
 void EventTest::finalStates() {
