@@ -2,6 +2,7 @@
 #include "engine/core/spec.h"
 
 #include "engine/core/error.h"
+#include "engine/core/json_number.h"
 
 #include <algorithm>
 #include <cctype>
@@ -79,8 +80,12 @@ template <class T>
 void readMember(const Json& json, const char* name, T& to) {
     if (const auto it = json.find(name); it != json.end()) {
         try {
-            it->get_to(to);
-        } catch (const Json::exception&) {
+            if constexpr (std::integral<T>) {
+                to = wholeNumber<T>(json, name);
+            } else {
+                it->get_to(to);
+            }
+        } catch (const std::exception&) {
             throw FormatError(
                 std::string("spec: member '") + name + "' has the wrong type: " + dumpJson(*it));
         }

@@ -75,6 +75,13 @@ void SpecTest::jsonRoundTrip() {
 
 void SpecTest::damageIsNamed() {
     LATHE_VERIFY_THROWS(specFromJson(Json::array()), FormatError, "object");
+    // A number that no integer holds.
+    LATHE_VERIFY_THROWS(
+        specFromJson(Json{{"study", "x"}, {"threads", 4.4e32}}), FormatError,
+        "'threads' has the wrong type");
+    LATHE_VERIFY_THROWS(
+        specFromJson(Json{{"study", "x"}, {"repeat", 4294967297}}), FormatError,
+        "'repeat' has the wrong type");
     LATHE_VERIFY_THROWS(specFromJson(Json{{"seed", 1}}), FormatError, "study");
     LATHE_VERIFY_THROWS(specFromJson(Json{{"study", "x"}, {"colour", 1}}), FormatError, "colour");
     LATHE_VERIFY_THROWS(specFromJson(Json{{"study", "x"}, {"seed", -1}}), FormatError, "seed");
