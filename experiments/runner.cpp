@@ -71,18 +71,6 @@ ExecOptions optionsOf(const Spec& spec) {
     return options;
 }
 
-void requireValid(const Spec& spec, const StudyInfo& info) {
-    std::string all;
-    for (const Diagnostic& diagnostic : validate(spec, info)) {
-        const ParamSpec* param = info.find(diagnostic.param);
-        const std::string name = param != nullptr ? "--" + param->flagName() : diagnostic.param;
-        all += (all.empty() ? "" : "; ") + name + " " + diagnostic.message;
-    }
-    if (!all.empty()) {
-        throw InputError(info.id + ": " + all);
-    }
-}
-
 /// The files that a cell's numbers hang on, and their hashes.
 struct InputFiles {
     std::map<std::string, std::string> hashes; ///< as named in the Spec -> XXH3-128
@@ -195,8 +183,8 @@ void Execution::prepare() {
 void Execution::requireRoom() {
     for (const ParamSpec& param : m_study->info().params) {
         const auto value = m_spec.params.find(param.name);
-        if (param.kind == ParamKind::Model && value != m_spec.params.end() &&
-            value->is_string() && !value->get_ref<const std::string&>().empty()) {
+        if (param.kind == ParamKind::Model && value != m_spec.params.end() && value->is_string() &&
+            !value->get_ref<const std::string&>().empty()) {
             m_models.requireRoom(value->get<std::string>(), *m_exec);
         }
     }

@@ -70,6 +70,9 @@ public:
     }
 };
 
+/// @throws InputError naming every parameter of the Spec that is wrong, as flags.
+void requireValid(const Spec& spec, const StudyInfo& info);
+
 /// The list (experiments/studies.cpp).
 const Registry<Study>& studies();
 

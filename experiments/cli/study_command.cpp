@@ -42,19 +42,6 @@ std::filesystem::path storeOf(const StudyCommand& command) {
     return command.store.empty() ? defaultStorePath() : std::filesystem::path(command.store);
 }
 
-void requireValid(const Spec& spec, const StudyInfo& info) {
-    std::string all;
-    for (const Diagnostic& diagnostic : validate(spec, info)) {
-        const ParamSpec* param = info.find(diagnostic.param);
-        all += (all.empty() ? "" : "; ") +
-               ("--" + (param != nullptr ? param->flagName() : diagnostic.param)) + " " +
-               diagnostic.message;
-    }
-    if (!all.empty()) {
-        throw InputError(info.id + ": " + all);
-    }
-}
-
 std::int64_t runNumber(const std::string& text) {
     std::int64_t id = 0;
     const char* end = text.data() + text.size();

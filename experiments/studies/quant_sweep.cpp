@@ -21,6 +21,12 @@ namespace {
 constexpr std::size_t kReferenceBytes = std::size_t{512} << 20;
 constexpr const char* kFloat = "float";
 
+using Clock = std::chrono::steady_clock;
+
+double secondsSince(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
 /// What all cells of a run share: the float model and its predictions.
 class SweepReference {
 public:
@@ -34,14 +40,13 @@ public:
         if (m_kept[window]) {
             return m_kept[window]->view();
         }
-        const auto start = std::chrono::steady_clock::now();
+        const auto start = Clock::now();
         const ConstView fresh = m_scorer.logits(window);
         // The next forward of any model on this context overwrites what the scorer gave.
         Tensor copied = Tensor::empty(fresh.shape, fresh.dtype, fresh.device);
         copy(m_exec, fresh, copied.view());
         m_exec.synchronize();
-        m_seconds +=
-            std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        m_seconds += secondsSince(start);
         if (m_keptBytes + copied.bytes() > kReferenceBytes) {
             m_passing = std::move(copied);
             return m_passing.view();
@@ -190,12 +195,6 @@ public:
 private:
     StudyInfo m_info = describeStudy();
 };
-
-using Clock = std::chrono::steady_clock;
-
-double secondsSince(Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// One cell while it is measured.
 struct CellMeasurement {
