@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/quant/cell_table_model.h"
 
+#include "widgets/base/cell_state.h"
 #include "widgets/base/theme.h"
 #include "widgets/quant/measures.h"
 
@@ -268,34 +269,6 @@ QVariant CellTableModel::headerData(int section, Qt::Orientation orientation, in
     default:
         return tr("State");
     }
-}
-
-QString cellStateText(CellState state) {
-    switch (state) {
-    case CellState::Running:
-        return CellTableModel::tr("running");
-    case CellState::Done:
-        return CellTableModel::tr("done");
-    case CellState::Failed:
-        return CellTableModel::tr("failed");
-    case CellState::Skipped:
-        return CellTableModel::tr("skipped");
-    }
-    return {};
-}
-
-QString cellStateIcon(CellState state) {
-    switch (state) {
-    case CellState::Running:
-        return QStringLiteral("play");
-    case CellState::Done:
-        return QStringLiteral("check");
-    case CellState::Failed:
-        return QStringLiteral("error");
-    case CellState::Skipped:
-        return QStringLiteral("info");
-    }
-    return {};
 }
 
 } // namespace lathe

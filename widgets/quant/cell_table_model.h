@@ -60,8 +60,4 @@ private:
     std::array<double, ColumnCount> m_best{}; ///< NaN: none
 };
 
-/// "done", "running" ... translated, and the icon that goes with it.
-QString cellStateText(CellState state);
-QString cellStateIcon(CellState state);
-
 } // namespace lathe

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/quant/setting_facts.h"
 
+#include "widgets/base/cell_state.h"
 #include "widgets/base/theme.h"
 #include "widgets/quant/cell_table_model.h"
 #include "widgets/quant/measures.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/quant/sweep_results.h"
 
-#include "widgets/base/row_height.h"
+#include "widgets/base/row_table.h"
 #include "widgets/base/run_table_model.h"
 #include "widgets/base/table_csv.h"
 #include "widgets/base/theme.h"
@@ -152,20 +152,12 @@ QWidget* SweepResults::makeTablePart() {
     m_sorted->setSourceModel(m_model);
     m_sorted->setSortRole(CellTableModel::SortRole);
     m_table->setModel(m_sorted);
-    m_table->setSelectionBehavior(QAbstractItemView::SelectRows);
+    styleRowTable(*m_table);
     m_table->setSelectionMode(QAbstractItemView::ExtendedSelection);
-    m_table->setAlternatingRowColors(true);
-    m_table->setWordWrap(false);
-    m_table->setTabKeyNavigation(false);
-    m_table->setShowGrid(false);
     m_table->setAccessibleName(tr("Settings of the sweep"));
-    m_table->verticalHeader()->hide();
-    fitRowsToText(*m_table);
     m_table->setMinimumHeight(90);
     QHeaderView* header = m_table->horizontalHeader();
     header->setSectionResizeMode(QHeaderView::ResizeToContents);
-    header->setStretchLastSection(true);
-    header->setHighlightSections(false);
     header->setSortIndicatorClearable(true);
     header->setSortIndicator(-1, Qt::AscendingOrder);
     m_table->setSortingEnabled(true);

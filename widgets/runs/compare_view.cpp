@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/runs/compare_view.h"
 
-#include "widgets/base/row_height.h"
+#include "widgets/base/row_table.h"
 #include "widgets/base/run_table_model.h"
 #include "widgets/base/table_csv.h"
 #include "widgets/base/theme.h"
@@ -9,7 +9,6 @@
 
 #include <QCheckBox>
 #include <QHBoxLayout>
-#include <QHeaderView>
 #include <QLabel>
 #include <QSplitter>
 #include <QTableView>
@@ -88,16 +87,8 @@ CompareView::CompareView(QWidget* parent)
 QTableView* CompareView::makeTable(QAbstractItemModel* model, const QString& name) {
     auto* table = new QTableView;
     table->setModel(model);
-    table->setSelectionBehavior(QAbstractItemView::SelectRows);
-    table->setAlternatingRowColors(true);
-    table->setWordWrap(false);
-    table->setShowGrid(false);
-    table->setTabKeyNavigation(false);
+    styleRowTable(*table);
     table->setAccessibleName(name);
-    table->verticalHeader()->hide();
-    fitRowsToText(*table);
-    table->horizontalHeader()->setHighlightSections(false);
-    table->horizontalHeader()->setStretchLastSection(true);
     return table;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/runs/result_table_model.h"
 
+#include "widgets/base/cell_state.h"
 #include "widgets/base/theme.h"
 
 #include <QLocale>
@@ -9,34 +10,6 @@
 #include <cmath>
 
 namespace lathe {
-
-QString resultStateText(CellState state) {
-    switch (state) {
-    case CellState::Running:
-        return ResultTableModel::tr("running");
-    case CellState::Done:
-        return ResultTableModel::tr("done");
-    case CellState::Failed:
-        return ResultTableModel::tr("failed");
-    case CellState::Skipped:
-        return ResultTableModel::tr("skipped");
-    }
-    return {};
-}
-
-QString resultStateIcon(CellState state) {
-    switch (state) {
-    case CellState::Running:
-        return QStringLiteral("play");
-    case CellState::Done:
-        return QStringLiteral("check");
-    case CellState::Failed:
-        return QStringLiteral("error");
-    case CellState::Skipped:
-        return QStringLiteral("info");
-    }
-    return {};
-}
 
 void ResultTableModel::setCells(std::vector<CellRow> cells, const StudyInfo* info) {
     beginResetModel();
@@ -91,11 +64,11 @@ QVariant ResultTableModel::stateData(const CellRow& cell, int role) const {
     case Qt::DisplayRole:
     case Qt::ToolTipRole:
         return cell.message.empty()
-                   ? resultStateText(cell.state)
+                   ? cellStateText(cell.state)
                    : tr("%1: %2").arg(
-                         resultStateText(cell.state), QString::fromStdString(cell.message));
+                         cellStateText(cell.state), QString::fromStdString(cell.message));
     case Qt::DecorationRole:
-        return Theme::icon(resultStateIcon(cell.state));
+        return Theme::icon(cellStateIcon(cell.state));
     case Qt::ForegroundRole:
         return cell.state == CellState::Failed ? QVariant(Theme::error()) : QVariant();
     default:

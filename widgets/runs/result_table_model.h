@@ -38,8 +38,4 @@ private:
     std::vector<std::string> m_params, m_metrics;
 };
 
-/// "done", "failed" ... translated, and its icon.
-QString resultStateText(CellState state);
-QString resultStateIcon(CellState state);
-
 } // namespace lathe

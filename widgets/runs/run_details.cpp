@@ -3,7 +3,7 @@
 
 #include "engine/core/error.h"
 #include "widgets/base/panel.h"
-#include "widgets/base/row_height.h"
+#include "widgets/base/row_table.h"
 #include "widgets/base/run_table_model.h"
 #include "widgets/base/table_csv.h"
 #include "widgets/base/theme.h"
@@ -104,17 +104,9 @@ QTreeView* RunDetails::makeTree(PropertyTreeModel* model, const QString& name) {
 QTableView* RunDetails::makeTable(QAbstractItemModel* model, const QString& name) {
     auto* table = new QTableView;
     table->setModel(model);
-    table->setSelectionBehavior(QAbstractItemView::SelectRows);
-    table->setAlternatingRowColors(true);
-    table->setWordWrap(false);
-    table->setShowGrid(false);
-    table->setTabKeyNavigation(false);
+    styleRowTable(*table);
     table->setFrameShape(QFrame::NoFrame);
     table->setAccessibleName(name);
-    table->verticalHeader()->hide();
-    fitRowsToText(*table);
-    table->horizontalHeader()->setHighlightSections(false);
-    table->horizontalHeader()->setStretchLastSection(true);
     return table;
 }
 

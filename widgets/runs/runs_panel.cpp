@@ -2,7 +2,7 @@
 #include "widgets/runs/runs_panel.h"
 
 #include "engine/core/error.h"
-#include "widgets/base/row_height.h"
+#include "widgets/base/row_table.h"
 #include "widgets/base/state_view.h"
 #include "widgets/runs/compare_view.h"
 #include "widgets/runs/query_bar.h"
@@ -102,20 +102,12 @@ void RunsPanel::makeTable() {
     m_table->setObjectName(QStringLiteral("runTable"));
     m_tableState->setObjectName(QStringLiteral("tableState"));
     m_table->setModel(m_list);
-    m_table->setSelectionBehavior(QAbstractItemView::SelectRows);
+    styleRowTable(*m_table);
     m_table->setSelectionMode(QAbstractItemView::ExtendedSelection);
-    m_table->setAlternatingRowColors(true);
-    m_table->setWordWrap(false);
-    m_table->setShowGrid(false);
-    m_table->setTabKeyNavigation(false);
     m_table->setContextMenuPolicy(Qt::CustomContextMenu);
     m_table->setAccessibleName(tr("Runs, newest first"));
     m_table->setAccessibleDescription(tr("Select two runs with Ctrl to compare them"));
-    m_table->verticalHeader()->hide();
-    fitRowsToText(*m_table);
     QHeaderView* header = m_table->horizontalHeader();
-    header->setHighlightSections(false);
-    header->setStretchLastSection(true);
     header->setSectionsMovable(true);
     const int unit = m_table->fontMetrics().averageCharWidth();
     int place = 0;

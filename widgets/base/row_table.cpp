@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "widgets/base/row_height.h"
+#include "widgets/base/row_table.h"
 
 #include <QEvent>
 #include <QHeaderView>
@@ -37,6 +37,16 @@ private:
 
 } // namespace
 
-void fitRowsToText(QTableView& table) { new RowFitter(table); }
+void styleRowTable(QTableView& table) {
+    table.setSelectionBehavior(QAbstractItemView::SelectRows);
+    table.setAlternatingRowColors(true);
+    table.setWordWrap(false);
+    table.setShowGrid(false);
+    table.setTabKeyNavigation(false);
+    table.verticalHeader()->hide();
+    table.horizontalHeader()->setHighlightSections(false);
+    table.horizontalHeader()->setStretchLastSection(true);
+    new RowFitter(table);
+}
 
 } // namespace lathe
