@@ -21,6 +21,13 @@ std::shared_ptr<const Tokenizer> changed(const std::function<void(Json&)>& chang
     return makeTokenizerFromJson(json, {});
 }
 
+/// ... after one value of it has been replaced; both are texts of a test's row.
+std::shared_ptr<const Tokenizer> changedAt(const QString& path, const QString& value) {
+    return changed([&](Json& json) {
+        json[Json::json_pointer(path.toStdString())] = Json::parse(value.toStdString());
+    });
+}
+
 Json sequence(const char* key, std::initializer_list<Json> steps) {
     Json list = Json::array();
     for (const Json& step : steps) {
@@ -141,11 +148,7 @@ private slots:
         QFETCH(const QString, path);
         QFETCH(const QString, value);
         QFETCH(const QString, part);
-        LATHE_VERIFY_THROWS(
-            changed([&](Json& json) {
-                json[Json::json_pointer(path.toStdString())] = Json::parse(value.toStdString());
-            }),
-            Unsupported, part.toStdString());
+        LATHE_VERIFY_THROWS(changedAt(path, value), Unsupported, part.toStdString());
     }
 
     void damageIsNamed_data() {
@@ -186,11 +189,7 @@ private slots:
         QFETCH(const QString, path);
         QFETCH(const QString, value);
         QFETCH(const QString, part);
-        LATHE_VERIFY_THROWS(
-            changed([&](Json& json) {
-                json[Json::json_pointer(path.toStdString())] = Json::parse(value.toStdString());
-            }),
-            FormatError, part.toStdString());
+        LATHE_VERIFY_THROWS(changedAt(path, value), FormatError, part.toStdString());
     }
     void mergesTextIsChecked() {
         const Json vocab = parseJson(R"({"a": 0, "b": 1, "ab": 2})", "vocab.json");
