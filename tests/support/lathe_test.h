@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <QFloat16> // QTest declares it only, nlohmann/json asks for its size
 #include <QObject>
-#include <QtTest>
+#include <QTest>
 
 #include <filesystem>
 #include <functional>
