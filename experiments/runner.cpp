@@ -102,8 +102,8 @@ struct InputFiles {
 /// One run from its Spec to its last event.
 class Execution {
 public:
-    Execution(const Spec& spec, RunControl& run, ModelCache& models)
-        : m_spec(spec), m_run(run), m_models(models) {}
+    Execution(const Spec& spec, const Registry<Study>& list, RunControl& run, ModelCache& models)
+        : m_spec(spec), m_list(list), m_run(run), m_models(models) {}
 
     /// Exit status of the run. @throws whatever ends the whole run.
     int perform();
@@ -119,6 +119,7 @@ private:
     void finish(double seconds);
 
     Spec m_spec;
+    const Registry<Study>& m_list;
     RunControl& m_run;
     ModelCache& m_models;
     const Study* m_study = nullptr;
@@ -148,7 +149,7 @@ int Execution::perform() {
 
 void Execution::prepare() {
     m_run.checkpoint();
-    m_study = &studies().at(m_spec.study);
+    m_study = &m_list.at(m_spec.study);
     requireValid(m_spec, m_study->info());
     m_spec = withDefaults(m_spec, m_study->info());
     m_exec = std::make_unique<ExecContext>(deviceOf(m_spec), optionsOf(m_spec));
@@ -259,7 +260,7 @@ void Execution::finish(double seconds) {
 
 } // namespace
 
-Runner::Runner(EventSink& sink) : m_sink(sink) {
+Runner::Runner(EventSink& sink, const Registry<Study>& list) : m_sink(sink), m_list(list) {
     m_thread = std::jthread([this](std::stop_token stop) { work(std::move(stop)); });
 }
 
@@ -327,7 +328,7 @@ void Runner::work(std::stop_token stop) {
 
 void Runner::execute(Job& job) {
     RunControl run(job.id, m_sink, job.stop.get_token());
-    Execution execution(job.spec, run, m_models);
+    Execution execution(job.spec, m_list, run, m_models);
     int status = kEngineFailure;
     RunChanged last{RunState::Failed, "unknown fault"};
     try {

@@ -20,7 +20,8 @@ namespace lathe {
 /// the product passes through here.
 class Runner : public RunService {
 public:
-    explicit Runner(EventSink& sink);
+    /// @param list what Specs may name; outlives the Runner.
+    explicit Runner(EventSink& sink, const Registry<Study>& list = studies());
     ~Runner() override; ///< cancels and joins
 
     void start(std::int64_t runId, const Spec& spec) override;
@@ -40,6 +41,7 @@ private:
     void execute(Job& job);
 
     EventSink& m_sink;
+    const Registry<Study>& m_list;
     ModelCache m_models;
     mutable std::mutex m_mutex;
     std::condition_variable_any m_changed;

@@ -30,9 +30,9 @@ std::vector<CellChanged> RecordingSink::cells(CellState state) const {
     return found;
 }
 
-FinishedRun runToEnd(const Spec& spec) {
+FinishedRun runToEnd(const Spec& spec, const Registry<Study>& list) {
     RecordingSink sink;
-    Runner runner(sink);
+    Runner runner(sink, list);
     runner.start(1, spec);
     runner.waitIdle();
     return {

@@ -3,6 +3,7 @@
 
 #include "engine/core/event_sink.h"
 #include "engine/core/spec.h"
+#include "experiments/study.h"
 
 #include <functional>
 #include <map>
@@ -47,7 +48,7 @@ struct FinishedRun {
 };
 
 /// Runs a Spec to its end in this process.
-FinishedRun runToEnd(const Spec& spec);
+FinishedRun runToEnd(const Spec& spec, const Registry<Study>& list = studies());
 
 /// Metrics of the only cell of a Spec. @throws std::runtime_error with the run's message otherwise.
 Json metricsOf(const Spec& spec);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/core/error.h"
 #include "experiments/model_cache.h"
 #include "experiments/runner.h"
 #include "tests/experiments/studies/recording_sink.h"
@@ -13,7 +14,8 @@ using test::RecordingSink;
 using test::runToEnd;
 using test::specOf;
 
-/// Runs of small real studies: sweeps of tiny matrices and the bundled model's files.
+/// What a Runner does around a study: of a tiny one of its own, and of real ones on the bundled
+/// model where files matter.
 class RunnerTest : public QObject {
     Q_OBJECT
 private slots:
@@ -35,12 +37,54 @@ private slots:
 
 namespace {
 
-Spec tinySweep() { return specOf("bench.gemv", {{"shape", "16x32"}}, {{"bits", {2, 3, 4}}}); }
+/// A study that takes no time; 12 bits pass the check of the Spec and fail in the cell.
+class TinyStudy : public Study {
+public:
+    const StudyInfo& info() const override { return m_info; }
+    bool loadsModels() const override { return false; }
+    Json run(const Spec& spec, StudyContext&) const override {
+        const int bits = spec.params.at("bits").get<int>();
+        if (bits == 12) {
+            throw InputError("--bits is 12");
+        }
+        return {{"size", 8 * bits}};
+    }
+
+private:
+    StudyInfo m_info{
+        .id = "test.tiny",
+        .title = "Tiny",
+        .summary = "Multiplies by eight",
+        .params =
+            {{.name = "bits",
+              .kind = ParamKind::Integer,
+              .defaultValue = 4,
+              .help = "A number",
+              .minimum = 1,
+              .maximum = 16,
+              .sweep = true}},
+        .metrics = {{"size", "Size", "byte", 0, {}}}};
+};
+
+/// The tiny study alone.
+const Registry<Study>& tiny() {
+    static const Registry<Study> list = [] {
+        Registry<Study> made("study");
+        made.add(std::make_unique<TinyStudy>());
+        return made;
+    }();
+    return list;
+}
+
+Spec tinySpec(int bits) { return specOf("test.tiny", {{"bits", bits}}); }
+Spec tinySweep(Json bits = {2, 3, 4}) {
+    return specOf("test.tiny", Json::object(), {{"bits", std::move(bits)}});
+}
 
 } // namespace
 
 void RunnerTest::eventsComeInOrder() {
-    const FinishedRun run = runToEnd(tinySweep());
+    const FinishedRun run = runToEnd(tinySweep(), tiny());
     QCOMPARE(run.last.state, RunState::Done);
     QCOMPARE(run.exitStatus, 0);
     QCOMPARE(run.done.size(), 3U);
@@ -80,10 +124,10 @@ void RunnerTest::recordSaysWhatRan() {
 
 void RunnerTest::skipsFinishedCells() {
     Spec spec = tinySweep();
-    const FinishedRun first = runToEnd(spec);
+    const FinishedRun first = runToEnd(spec, tiny());
     spec.done = {first.done[0].key, first.done[2].key, "a key of another run"};
     RecordingSink sink;
-    Runner runner(sink);
+    Runner runner(sink, tiny());
     runner.start(2, spec);
     runner.waitIdle();
     const auto skipped = sink.cells(CellState::Skipped);
@@ -96,14 +140,14 @@ void RunnerTest::skipsFinishedCells() {
 }
 
 void RunnerTest::keysHangOnParamsAndTarget() {
-    Spec spec = specOf("bench.gemv", {{"shape", "8x32"}, {"bits", 4}});
-    const std::string key = runToEnd(spec).done.at(0).key;
-    QCOMPARE(runToEnd(spec).done.at(0).key, key);
+    Spec spec = tinySpec(4);
+    const std::string key = runToEnd(spec, tiny()).done.at(0).key;
+    QCOMPARE(runToEnd(spec, tiny()).done.at(0).key, key);
     spec.target = "scalar";
-    QVERIFY(runToEnd(spec).done.at(0).key != key);
+    QVERIFY(runToEnd(spec, tiny()).done.at(0).key != key);
     spec.target.clear();
     spec.params["bits"] = 3;
-    QVERIFY(runToEnd(spec).done.at(0).key != key);
+    QVERIFY(runToEnd(spec, tiny()).done.at(0).key != key);
 }
 
 void RunnerTest::keysHangOnTheTextThatNobodyNames() {
@@ -128,9 +172,8 @@ void RunnerTest::keysHangOnTheTextThatNobodyNames() {
 
 void RunnerTest::aFailingCellLeavesTheOthers() {
     RecordingSink sink;
-    Runner runner(sink);
-    // 12 bits is in the declared range, but neither a table nor dense.
-    runner.start(3, specOf("bench.gemv", {{"shape", "16x32"}}, {{"bits", {4, 12, 2}}}));
+    Runner runner(sink, tiny());
+    runner.start(3, tinySweep({4, 12, 2}));
     runner.waitIdle();
     QCOMPARE(sink.cells(CellState::Done).size(), 2U);
     const auto failed = sink.cells(CellState::Failed);
@@ -142,7 +185,7 @@ void RunnerTest::aFailingCellLeavesTheOthers() {
 }
 
 void RunnerTest::aSingleFailingCellFailsTheRun() {
-    const FinishedRun run = runToEnd(specOf("bench.gemv", {{"shape", "16x32"}, {"bits", 12}}));
+    const FinishedRun run = runToEnd(tinySpec(12), tiny());
     QCOMPARE(run.last.state, RunState::Failed);
     QVERIFY(run.last.message.find("--bits") != std::string::npos);
     QCOMPARE(run.exitStatus, 2);
@@ -202,7 +245,7 @@ void RunnerTest::cancelEndsTheRun() {
             active->cancel(event.runId);
         }
     };
-    Runner runner(sink);
+    Runner runner(sink, tiny());
     active = &runner;
     runner.start(4, tinySweep());
     runner.waitIdle();
@@ -220,7 +263,7 @@ void RunnerTest::cancelOfAWaitingRun() {
             active->cancel(2);
         }
     };
-    Runner runner(sink);
+    Runner runner(sink, tiny());
     active = &runner;
     runner.start(1, tinySweep());
     runner.waitIdle();
@@ -237,7 +280,7 @@ void RunnerTest::cancelOfAWaitingRun() {
 
 void RunnerTest::runsOneAfterAnother() {
     RecordingSink sink;
-    Runner runner(sink);
+    Runner runner(sink, tiny());
     runner.start(1, tinySweep());
     runner.start(2, tinySweep());
     runner.waitIdle();
@@ -252,7 +295,7 @@ void RunnerTest::runsOneAfterAnother() {
 void RunnerTest::destructionCancels() {
     RecordingSink sink;
     {
-        Runner runner(sink);
+        Runner runner(sink, tiny());
         for (std::int64_t id = 1; id <= 3; ++id) {
             runner.start(id, tinySweep());
         }
