@@ -18,6 +18,16 @@ using Clock = std::chrono::steady_clock;
 
 /// Where the system does not tell: a size that is large for most processors.
 constexpr std::size_t kUnknownCacheBytes = std::size_t{32} << 20;
+/// Each of the two buffers fills the last-level cache this often, so that nothing of the last copy
+/// is left in it; at least so many bytes, so that a start costs nothing beside them.
+constexpr std::size_t kCopyCaches = 2;
+constexpr std::size_t kCopyLeastBytes = std::size_t{256} << 20;
+/// Timings of a sanitizer's build mean nothing; small buffers keep its tests short.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::size_t kCopyMostBytes = std::size_t{4} << 20;
+#else
+constexpr std::size_t kCopyMostBytes = std::size_t{16} << 30;
+#endif
 constexpr int kCopyRepeats = 5;
 constexpr int kCopiesPerRepeat = 2;
 constexpr std::int64_t kCopyGrainBytes = std::int64_t{1} << 20;
@@ -53,8 +63,10 @@ timeKernel(ExecContext& context, int repeat, int launches, const std::function<v
 }
 
 double measureCopyBandwidth(ExecContext& context) {
-    const std::size_t most = static_cast<std::size_t>(deviceInfo(context.device()).freeBytes) / 8;
-    const std::size_t wanted = std::min(4 * lastLevelCacheBytes(context), most);
+    const std::size_t most = std::min(
+        static_cast<std::size_t>(deviceInfo(context.device()).freeBytes) / 8, kCopyMostBytes);
+    const std::size_t wanted =
+        std::min(std::max(kCopyCaches * lastLevelCacheBytes(context), kCopyLeastBytes), most);
     const std::int64_t bytes = std::max(static_cast<std::int64_t>(wanted), kCopyGrainBytes);
     Tensor from = Tensor::zeros({bytes}, DType::U8, context);
     Tensor to = Tensor::zeros({bytes}, DType::U8, context);
