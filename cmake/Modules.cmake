@@ -32,6 +32,6 @@ function(lathe_add_tests binary)
     add_test(NAME ${binary}.${class} COMMAND ${binary} ${class})
     set_tests_properties(${binary}.${class} PROPERTIES
       LABELS ${test_LABEL} TIMEOUT ${test_TIMEOUT}
-      ENVIRONMENT "QT_QPA_PLATFORM=offscreen;LATHE_SOURCE_DIR=${PROJECT_SOURCE_DIR};LATHE_BIN_DIR=${CMAKE_BINARY_DIR}/bin;ASAN_OPTIONS=allocator_may_return_null=1;TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp")
+      ENVIRONMENT "QT_QPA_PLATFORM=offscreen;LATHE_SOURCE_DIR=${PROJECT_SOURCE_DIR};LATHE_BIN_DIR=${CMAKE_BINARY_DIR}/bin;ASAN_OPTIONS=allocator_may_return_null=1;TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp:allocator_may_return_null=1:die_after_fork=0")
   endforeach()
 endfunction()
