@@ -30,7 +30,12 @@ Weight shared(const Weight& weight) {
                                group.bits,           group.groupSize,     group.in};
         }
         Weight operator()(const LutWeight& lut) const {
-            return LutWeight{lut.packed.share(), lut.table.share(), lut.bits, lut.in};
+            LutWeight copy{lut.packed.share(), lut.table.share(), lut.bits, lut.in};
+            if (lut.planes) {
+                copy.planes =
+                    LutPlanes{lut.planes->words.share(), lut.planes->coefficients.share()};
+            }
+            return copy;
         }
     };
     return std::visit(Visitor{}, weight);

@@ -146,7 +146,9 @@ WeightLoader::quantized(const std::string& module, const ModuleFormat& format, s
     Tensor packed = load(module + ".packed", {out, packedWords(format.in, format.bits)}, kCodes);
     if (format.kind == ModuleFormat::Kind::Lut) {
         Tensor table = load(module + ".table", {out, std::int64_t{1} << format.bits}, kTables);
-        return LutWeight{std::move(packed), std::move(table), format.bits, format.in};
+        LutWeight weight{std::move(packed), std::move(table), format.bits, format.in};
+        arrangePlanes(m_context, weight);
+        return weight;
     }
     const std::int64_t groups =
         format.groupSize == 0 ? 1 : (format.in + format.groupSize - 1) / format.groupSize;

@@ -5,6 +5,7 @@
 #include "kernels/ops/gemm/gemm.h"
 #include "kernels/ops/group_gemv/group_gemv.h"
 #include "kernels/ops/lut_gemv/lut_gemv.h"
+#include "kernels/ops/plane_gemv/plane_gemv.h"
 
 #include <algorithm>
 
@@ -34,6 +35,15 @@ void gemv(
 
 void gemv(
     ExecContext& context, const LutWeight& weight, ConstView x, ConstView bias, TensorView y) {
+    if (weight.planes && x.shape[0] == 1) {
+        run(context, PlaneGemv{
+                         .x = x,
+                         .planes = weight.planes->words.view(),
+                         .coefficients = weight.planes->coefficients.view(),
+                         .bias = bias,
+                         .y = y});
+        return;
+    }
     run(context, LutGemv{
                      .x = x,
                      .packed = weight.packed.view(),

@@ -4,6 +4,7 @@
 #include "kernels/core/half.h"
 #include "kernels/ops/group_gemv/group_gemv.h"
 #include "kernels/ops/lut_gemv/lut_gemv.h"
+#include "kernels/ops/plane_gemv/plane_gemv.h"
 
 #include <algorithm>
 
@@ -104,6 +105,28 @@ std::string describe(const Weight& weight) {
         weight);
 }
 
+void arrangePlanes(ExecContext& context, LutWeight& weight) {
+    if (!prefersPlanes(context, weight.bits, weight.in)) {
+        return;
+    }
+    const std::int64_t tiles = planeTiles(weight.packed.shape()[0]);
+    weight.planes = LutPlanes{
+        Tensor::empty(
+            {tiles, planeSteps(weight.in), weight.bits, 32, 2}, DType::I32, context.device()),
+        Tensor::empty(
+            {tiles * kPlaneTileRows, std::int64_t{1} << weight.bits}, DType::F32,
+            context.device())};
+    run(context, PlaneArrange{
+                     .packed = weight.packed.view(),
+                     .table = weight.table.view(),
+                     .bits = weight.bits,
+                     .in = weight.in,
+                     .planes = weight.planes->words.view(),
+                     .coefficients = weight.planes->coefficients.view()});
+    // PlaneGemv fetches weights before the kernel in front of it ends: they must stand by then.
+    context.synchronize();
+}
+
 Weight toDevice(const Weight& weight, Device device, ExecContext& context) {
     return std::visit(
         Overloaded{
@@ -120,11 +143,15 @@ Weight toDevice(const Weight& weight, Device device, ExecContext& context) {
                     .in = group.in};
             },
             [&](const LutWeight& lut) -> Weight {
-                return LutWeight{
+                LutWeight result{
                     .packed = lut.packed.to(device, context),
                     .table = lut.table.to(device, context),
                     .bits = lut.bits,
                     .in = lut.in};
+                if (device == context.device()) {
+                    arrangePlanes(context, result);
+                }
+                return result;
             },
         },
         weight);

@@ -8,6 +8,7 @@
 #include "kernels/core/half.h"
 #include "kernels/ops/gemm/gemm.h"
 #include "kernels/ops/lut_gemv/lut_gemv.h"
+#include "kernels/ops/plane_gemv/plane_gemv.h"
 
 #include <algorithm>
 #include <charconv>
@@ -206,7 +207,13 @@ std::int64_t copiesBeyondCache(ExecContext& exec, const Problem& p) {
 /// The weights once on the host and in all their copies where they are multiplied.
 /// @throws InputError with the sizes when they do not fit.
 void requireRoom(ExecContext& exec, const Problem& p) {
-    const std::int64_t copies = copiesBeyondCache(exec, p) * p.weightBytes();
+    // Planes are padded to tiles of 8 x 256 weights.
+    const bool planes = p.batch == 1 && !p.dense() && prefersPlanes(exec, p.bits, p.in);
+    const std::int64_t held =
+        planes ? planeTiles(p.out) * kPlaneTileRows *
+                     (planeSteps(p.in) * kPlaneStepColumns * p.bits / 8 + (4 << p.bits))
+               : p.weightBytes();
+    const std::int64_t copies = copiesBeyondCache(exec, p) * held;
     const auto require = [&p](std::int64_t needed, Device device) {
         const std::int64_t free = deviceInfo(device).freeBytes;
         LATHE_CHECK(
@@ -244,6 +251,9 @@ public:
                 m_weights.push_back(
                     {upload<std::int32_t>(data.packed, {p.out, packedWords(p.in, p.bits)}),
                      upload<Half>(data.table, {p.out, std::int64_t{1} << p.bits})});
+                if (p.batch == 1 && prefersPlanes(m_exec, p.bits, p.in)) {
+                    m_weights.back() = arranged(m_weights.back());
+                }
             }
         }
     }
@@ -252,6 +262,13 @@ public:
         Weights& w = m_weights[static_cast<std::size_t>(turn) % m_weights.size()];
         if (m_problem.dense()) {
             lathe::run(m_exec, Gemm{.x = m_x.view(), .w = w.codes.view(), .y = m_y.view()});
+        } else if (w.codes.shape().rank() == 5) {
+            lathe::run(
+                m_exec, PlaneGemv{
+                            .x = m_x.view(),
+                            .planes = w.codes.view(),
+                            .coefficients = w.table.view(),
+                            .y = m_y.view()});
         } else {
             lathe::run(
                 m_exec, LutGemv{
@@ -273,8 +290,28 @@ public:
 
 private:
     struct Weights {
-        Tensor codes, table;
+        Tensor codes, table; ///< or planes and coefficients
     };
+
+    Weights arranged(const Weights& w) {
+        const std::int64_t tiles = planeTiles(m_problem.out);
+        const std::int64_t entries = std::int64_t{1} << m_problem.bits;
+        Weights planes{
+            Tensor::empty(
+                {tiles, planeSteps(m_problem.in), m_problem.bits, 32, 2}, DType::I32,
+                m_exec.device()),
+            Tensor::empty({tiles * kPlaneTileRows, entries}, DType::F32, m_exec.device())};
+        lathe::run(
+            m_exec, PlaneArrange{
+                        .packed = w.codes.view(),
+                        .table = w.table.view(),
+                        .bits = m_problem.bits,
+                        .in = m_problem.in,
+                        .planes = planes.codes.view(),
+                        .coefficients = planes.table.view()});
+        m_exec.synchronize();
+        return planes;
+    }
 
     template <class T>
     Tensor upload(const std::vector<T>& values, Shape shape) {

@@ -13,6 +13,7 @@ void addEmbeddingCases(std::vector<Check>& checks);
 void addGemmCases(std::vector<Check>& checks);
 void addGroupGemvCases(std::vector<Check>& checks);
 void addLutGemvCases(std::vector<Check>& checks);
+void addPlaneGemvCases(std::vector<Check>& checks);
 void addRmsNormCases(std::vector<Check>& checks);
 void addRopeCases(std::vector<Check>& checks);
 void addSwiGluCases(std::vector<Check>& checks);

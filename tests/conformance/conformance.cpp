@@ -37,6 +37,7 @@ std::vector<Check> allChecks() {
     addGemmCases(checks);
     addGroupGemvCases(checks);
     addLutGemvCases(checks);
+    addPlaneGemvCases(checks);
     addRmsNormCases(checks);
     addRopeCases(checks);
     addSwiGluCases(checks);

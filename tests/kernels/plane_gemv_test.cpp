@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bit planes say what codes and tables say.
+#include "kernels/core/half.h"
+#include "kernels/ops/lut_gemv/lut_gemv.h"
+#include "kernels/ops/plane_gemv/plane_gemv.h"
+#include "tests/support/lathe_test.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <vector>
+
+using namespace lathe;
+
+class PlaneGemvTest : public QObject {
+    Q_OBJECT
+
+    ExecContext m_context{Device{}, {.target = Target::Scalar, .threads = 1}};
+
+    struct Matrix {
+        std::int64_t out, in;
+        int bits;
+        std::vector<std::int32_t> packed{};
+        std::vector<Half> table{};
+        std::vector<std::int32_t> planes{};
+        std::vector<float> coefficients{};
+
+        Shape planesShape() const { return {planeTiles(out), planeSteps(in), bits, 32, 2}; }
+        Shape coefficientsShape() const {
+            return {planeTiles(out) * kPlaneTileRows, std::int64_t{1} << bits};
+        }
+    };
+
+    Matrix arranged(std::int64_t out, std::int64_t in, int bits, std::uint32_t seed) {
+        std::mt19937 random(seed);
+        Matrix m{.out = out, .in = in, .bits = bits};
+        m.packed.resize(static_cast<std::size_t>(out * packedWords(in, bits)));
+        std::ranges::generate(m.packed, [&] { return static_cast<std::int32_t>(random()); });
+        m.table.resize(static_cast<std::size_t>(out << bits));
+        std::ranges::generate(
+            m.table, [&] { return toHalf(static_cast<float>(random() % 2001) / 1000.0F - 1.0F); });
+        arrange(m);
+        return m;
+    }
+
+    void arrange(Matrix& m) {
+        m.planes.assign(static_cast<std::size_t>(m.planesShape().elementCount()), -1);
+        m.coefficients.assign(
+            static_cast<std::size_t>(m.coefficientsShape().elementCount()), -1.0F);
+        run(m_context,
+            PlaneArrange{
+                .packed = constViewOf(
+                    std::span<const std::int32_t>(m.packed), {m.out, packedWords(m.in, m.bits)}),
+                .table =
+                    constViewOf(std::span<const Half>(m.table), {m.out, std::int64_t{1} << m.bits}),
+                .bits = m.bits,
+                .in = m.in,
+                .planes = viewOf(std::span(m.planes), m.planesShape()),
+                .coefficients = viewOf(std::span(m.coefficients), m.coefficientsShape())});
+    }
+
+private slots:
+    void sameProductAsTheTable_data();
+    void sameProductAsTheTable();
+    void coefficientsOfAKnownTable();
+    void refusals();
+};
+
+void PlaneGemvTest::sameProductAsTheTable_data() {
+    QTest::addColumn<int>("bits");
+    for (int bits = 1; bits <= 4; ++bits) {
+        QTest::addRow("%d bit", bits) << bits;
+    }
+}
+
+void PlaneGemvTest::sameProductAsTheTable() {
+    QFETCH(int, bits);
+    const Matrix m = arranged(19, 301, bits, 7);
+    std::mt19937 random(11);
+    std::vector<float> x(301);
+    std::ranges::generate(x, [&] { return static_cast<float>(random() % 2001) / 1000.0F - 1.0F; });
+    const ConstView xView = constViewOf(std::span<const float>(x), {1, 301});
+    std::vector<float> wanted(19), got(19);
+    run(m_context,
+        LutGemv{
+            .x = xView,
+            .packed =
+                constViewOf(std::span<const std::int32_t>(m.packed), {19, packedWords(301, bits)}),
+            .table = constViewOf(std::span<const Half>(m.table), {19, std::int64_t{1} << bits}),
+            .bits = bits,
+            .y = viewOf(std::span(wanted), {1, 19})});
+    run(m_context,
+        PlaneGemv{
+            .x = xView,
+            .planes = constViewOf(std::span<const std::int32_t>(m.planes), m.planesShape()),
+            .coefficients =
+                constViewOf(std::span<const float>(m.coefficients), m.coefficientsShape()),
+            .y = viewOf(std::span(got), {1, 19})});
+    for (std::size_t o = 0; o < wanted.size(); ++o) {
+        QVERIFY2(
+            std::abs(got[o] - wanted[o]) <= 1e-5F,
+            qPrintable(QString("row %1: %2, not %3")
+                           .arg(o)
+                           .arg(static_cast<double>(got[o]))
+                           .arg(static_cast<double>(wanted[o]))));
+    }
+}
+
+/// T = 1, 2, 4, 10. Code 3 has one bit of each of the sets {0} and {1}, two of {0, 1}: T[3] = c_0 +
+/// c_1 + c_2 = 10.
+void PlaneGemvTest::coefficientsOfAKnownTable() {
+    Matrix m{.out = 1, .in = 3, .bits = 2, .packed = {0b110100}, .table = {}};
+    for (const float entry : {1.0F, 2.0F, 4.0F, 10.0F}) {
+        m.table.push_back(toHalf(entry));
+    }
+    arrange(m);
+    const std::vector<float> first(m.coefficients.begin(), m.coefficients.begin() + 4);
+    QCOMPARE(first, (std::vector<float>{1.0F, 3.5F, 5.5F, -2.5F}));
+    QVERIFY(std::all_of(
+        m.coefficients.begin() + 4, m.coefficients.end(), [](float c) { return c == 0.0F; }));
+    // Codes 0, 1, 3 in columns 0, 1, 2 of lane 0: bits 0 to 2 of its first word.
+    QCOMPARE(m.planes[0], 0b110);
+    QCOMPARE(m.planes[64], 0b100);
+    QVERIFY(std::all_of(m.planes.begin() + 65, m.planes.end(), [](auto w) { return w == 0; }));
+}
+
+void PlaneGemvTest::refusals() {
+    Matrix m = arranged(8, 256, 3, 1);
+    std::vector<float> x(512), y(16);
+    const auto gemv = [&](Shape xShape, Shape yShape) {
+        run(m_context,
+            PlaneGemv{
+                .x = constViewOf(std::span<const float>(x), xShape),
+                .planes = constViewOf(std::span<const std::int32_t>(m.planes), m.planesShape()),
+                .coefficients =
+                    constViewOf(std::span<const float>(m.coefficients), m.coefficientsShape()),
+                .y = viewOf(std::span(y), yShape)});
+    };
+    LATHE_VERIFY_THROWS(gemv({2, 256}, {1, 8}), InputError, "x is [2, 256]");
+    LATHE_VERIFY_THROWS(gemv({1, 512}, {1, 8}), InputError, "planes is");
+    LATHE_VERIFY_THROWS(gemv({1, 256}, {1, 16}), InputError, "planes is");
+    m.bits = 5;
+    LATHE_VERIFY_THROWS(arrange(m), InputError, "5 bits");
+}
+
+LATHE_TEST(PlaneGemvTest);
+
+#include "plane_gemv_test.moc"
