@@ -17,6 +17,7 @@ namespace {
 constexpr std::uint32_t kModelPieces = 1;
 constexpr std::uint32_t kModelNormalizer = 3;
 constexpr std::uint32_t kModelDenormalizer = 5;
+constexpr std::uint32_t kPieceText = 1;
 constexpr std::uint32_t kPieceScore = 2;
 constexpr std::uint32_t kNormalizerCharsmap = 2;
 constexpr std::uint32_t kNormalizerAddDummyPrefix = 3;
@@ -195,6 +196,10 @@ void readNormalizer(std::string_view bytes, const std::string& what, SentencePie
 void checkPiece(std::string_view bytes, const std::string& what) {
     ProtoReader reader(bytes, what);
     while (const auto field = reader.next()) {
+        // The library keeps pieces as C strings: to it, such a piece ends there, or is empty.
+        if (field->number == kPieceText && field->bytes.find('\0') != std::string_view::npos) {
+            throw FormatError(what + ": a piece contains a zero byte");
+        }
         if (field->number == kPieceScore &&
             !std::isfinite(std::bit_cast<float>(static_cast<std::uint32_t>(field->value)))) {
             throw FormatError(what + ": a piece has a score that is not a number");

@@ -7,6 +7,8 @@
 
 #include <sentencepiece_processor.h>
 
+#include <exception>
+
 namespace lathe {
 
 namespace {
@@ -16,11 +18,7 @@ public:
     SentencePieceTokenizer(
         std::string_view bytes, const std::string& what, SentencePieceMarks marks)
         : m_info(inspectSentencePieceModel(bytes, what)), m_marks(std::move(marks)) {
-        const sentencepiece::util::Status status = m_processor.LoadFromSerializedProto(bytes);
-        if (!status.ok()) {
-            throw FormatError(
-                what + ": not a usable SentencePiece model (" + status.message() + ")");
-        }
+        load(bytes, what);
         std::vector<std::string> pieces;
         for (int id = 0; id < m_processor.GetPieceSize(); ++id) {
             pieces.push_back(m_processor.IdToPiece(id));
@@ -76,6 +74,21 @@ public:
     std::string fingerprint() const override { return m_fingerprint; }
 
 private:
+    /// Some faults of a model are a status of the library, others an exception of its trie.
+    void load(std::string_view bytes, const std::string& what) {
+        std::string fault;
+        try {
+            const sentencepiece::util::Status status = m_processor.LoadFromSerializedProto(bytes);
+            if (status.ok()) {
+                return;
+            }
+            fault = status.message();
+        } catch (const std::exception& error) {
+            fault = error.what();
+        }
+        throw FormatError(what + ": not a usable SentencePiece model (" + fault + ")");
+    }
+
     /// The library prints this for an unknown piece.
     static constexpr std::string_view kUnknownSurface = " \xE2\x81\x87 ";
 

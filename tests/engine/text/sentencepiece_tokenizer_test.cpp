@@ -132,8 +132,10 @@ private slots:
         LATHE_VERIFY_THROWS(
             made(piece("a", std::string("\x00\x00\xC0\x7F", 4))), FormatError,
             "score that is not a number");
-        // A normalization table that points outside of itself.
         const std::string zero(4, '\0');
+        LATHE_VERIFY_THROWS(
+            made(piece(std::string("\0b", 2), zero)), FormatError, "contains a zero byte");
+        // A normalization table that points outside of itself.
         const std::string table = std::string("\x04\0\0\0", 4) + "\xFF\xFF\xFF\xFF" + zero;
         LATHE_VERIFY_THROWS(
             made(piece("a", zero) + field(3, field(2, table))), FormatError,
