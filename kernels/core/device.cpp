@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include <cpuid.h>
 #include <unistd.h>
 
 namespace lathe {
@@ -122,13 +123,22 @@ Target targetFromName(std::string_view name) {
     throw InputError("target '" + std::string(name) + "' is not one of scalar, avx2, avx512, cuda");
 }
 
+namespace {
+
+/// Clang 16 has no name for it in __builtin_cpu_supports.
+bool hasF16c() {
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+
+} // namespace
+
 bool isAvailable(Target target) {
     switch (target) {
     case Target::Scalar:
         return true;
     case Target::Avx2:
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-               __builtin_cpu_supports("f16c");
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && hasF16c();
     case Target::Avx512:
         return isAvailable(Target::Avx2) && __builtin_cpu_supports("avx512f") &&
                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&

@@ -26,12 +26,12 @@ __device__ inline void arrive(std::uint32_t barrier) {
     asm volatile("mbarrier.arrive.shared.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
 
-/// Has the barrier's phase of this parity ended? Does not wait.
-__device__ inline bool hasEnded(std::uint32_t barrier, std::uint32_t parity) {
+/// Has the barrier's phase of this parity ended? Waits for some time that the hardware sets.
+__device__ inline bool waitBriefly(std::uint32_t barrier, std::uint32_t parity) {
     std::uint32_t ended = 0;
     asm volatile("{\n"
                  ".reg .pred done;\n"
-                 "mbarrier.test_wait.parity.shared.b64 done, [%1], %2;\n"
+                 "mbarrier.try_wait.parity.shared.b64 done, [%1], %2;\n"
                  "selp.u32 %0, 1, 0, done;\n"
                  "}"
                  : "=r"(ended)

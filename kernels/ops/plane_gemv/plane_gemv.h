@@ -54,7 +54,8 @@ struct PlaneGemv {
     ConstView bias{};       ///< [out] F32, or empty
     TensorView y;           ///< [1, out] F32, overwritten
 };
-/// @throws InputError when shapes, dtypes or devices do not fit; Unsupported on a GPU that is not of
+/// @throws InputError when shapes, dtypes or devices do not fit; Unsupported on a GPU that is not
+/// of
 ///         compute capability 9.x, and there for more than 65536 columns.
 void run(ExecContext& context, const PlaneGemv& op);
 

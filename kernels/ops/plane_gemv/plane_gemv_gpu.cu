@@ -24,9 +24,6 @@ constexpr int kMostSteps = 256;
 static_assert(257 * kMostStepsPerWorker * kPlaneStepColumns < (1 << 22));
 static_assert(kMostSteps <= 8 * kMostStepsPerWorker);
 
-/// Pause of the fetching warp while no slot is free, short beside the microsecond of a fetch.
-constexpr unsigned kPollNs = 32;
-
 /// Batches in flight per warp: some 64 KB per multiprocessor hide the latency of memory, and two
 /// blocks still fit one multiprocessor.
 template <int Bits>
@@ -38,11 +35,13 @@ constexpr int kSlots = Bits == 4   ? 2
 template <int Bits>
 struct Layout {
     static constexpr int kEntries = 1 << Bits;
+    /// Floats per row of coefficients: lanes that read two rows each meet different banks.
+    static constexpr int kRowFloats = (kEntries < 4 ? 4 : kEntries) + 4;
     static constexpr int kStepBytes = Bits * kWarp * 8;
     static constexpr int kSlotBytes = kBatch * kStepBytes;
     static constexpr int kRing = 0; ///< [workers][slots]
     static constexpr int kCoefficients = kRing + kWorkers * kSlots<Bits> * kSlotBytes;
-    static constexpr int kPartial = kCoefficients + kWorkers * kTileRows * kEntries * 4;
+    static constexpr int kPartial = kCoefficients + kWorkers * kTileRows * kRowFloats * 4;
     static constexpr int kReduce = kPartial + 2 * kWorkers * kTileRows * 4;
     static constexpr int kBarriers = kReduce + 2 * kWorkers * 4; ///< full, then empty
     static constexpr int kX = kBarriers + 2 * kWorkers * kSlots<Bits> * 8;
@@ -87,7 +86,7 @@ __device__ void fetch(const PlaneArguments& a, unsigned char* shared) {
     if (active) {
         for (int s = 0; s < kCount; ++s) {
             initBarrier(full + s * 8, 1);
-            initBarrier(empty + s * 8, kWarp);
+            initBarrier(empty + s * 8, 1);
         }
         publishBarriers();
     }
@@ -97,14 +96,10 @@ __device__ void fetch(const PlaneArguments& a, unsigned char* shared) {
     int tile = active ? share.first : a.tiles;
     int step = 0, slot = 0;
     std::uint32_t parity = 1; // of the phase before the first: free from the start
-    // No lane waits for its own slot: a worker that lags would hold up the rings of those it waits
-    // for itself.
+    // No lane waits for ever for its own slot: a worker that lags would hold up the rings of those
+    // that it waits for itself.
     while (__any_sync(~0U, tile < a.tiles)) {
-        const bool ready = tile < a.tiles && hasEnded(empty + slot * 8, parity);
-        if (!__any_sync(~0U, ready)) {
-            __nanosleep(kPollNs); // leaves the issue slots to those that multiply
-        }
-        if (!ready) {
+        if (tile >= a.tiles || !waitBriefly(empty + slot * 8, parity)) {
             continue;
         }
         const int steps = min(kBatch, share.count - step);
@@ -158,6 +153,20 @@ __device__ void multiplyStep(
     }
 }
 
+/// Quad `quad` of the coefficients of a tile, which are [8, 2^bits] in memory.
+template <int Bits>
+__device__ void store(float* coefficients, int quad, const float4& values) {
+    constexpr int kEntries = 1 << Bits;
+    if constexpr (kEntries >= 4) {
+        const int row = quad * 4 / kEntries, set = quad * 4 % kEntries;
+        *reinterpret_cast<float4*>(coefficients + row * Layout<Bits>::kRowFloats + set) = values;
+    } else { // two rows
+        float* to = coefficients + quad * 2 * Layout<Bits>::kRowFloats;
+        *reinterpret_cast<float2*>(to) = make_float2(values.x, values.y);
+        *reinterpret_cast<float2*>(to + Layout<Bits>::kRowFloats) = make_float2(values.z, values.w);
+    }
+}
+
 /// Rows 2t and 2t + 1 of a tile (t: lane % 4), the same in all lanes of one t: the counts times the
 /// weights of their planes and coefficients.
 template <int Bits>
@@ -167,15 +176,24 @@ combine(const int (&counts)[(1 << Bits) - 1][4], const float* coefficients, floa
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const int plane = lane / 4; // and plane + 8, of which 15 is the sign
     const int upper = plane == 7 ? -256 : 256;
-    const float* first = coefficients + lane % 4 * 2 * kEntries;
+    constexpr int kRowFloats = Layout<Bits>::kRowFloats;
+    constexpr int kQuad = kEntries < 4 ? kEntries : 4;
+    const float* first = coefficients + lane % 4 * 2 * kRowFloats;
     float2 sum{0.0F, 0.0F};
 #pragma unroll
-    for (int set = 1; set < kEntries; ++set) {
-        const int(&count)[4] = counts[set - 1];
-        const int a = count[2] * upper + count[0] + kIntegerShiftBits;
-        const int b = count[3] * upper + count[1] + kIntegerShiftBits;
-        sum.x = fmaf(first[set], __int_as_float(a) - kIntegerShift, sum.x);
-        sum.y = fmaf(first[kEntries + set], __int_as_float(b) - kIntegerShift, sum.y);
+    for (int from = 0; from < kEntries; from += kQuad) {
+        const float4 even = *reinterpret_cast<const float4*>(first + from);
+        const float4 odd = *reinterpret_cast<const float4*>(first + kRowFloats + from);
+        const float evens[4] = {even.x, even.y, even.z, even.w};
+        const float odds[4] = {odd.x, odd.y, odd.z, odd.w};
+#pragma unroll
+        for (int i = from == 0 ? 1 : 0; i < kQuad; ++i) {
+            const int(&count)[4] = counts[from + i - 1];
+            const int a = count[2] * upper + count[0] + kIntegerShiftBits;
+            const int b = count[3] * upper + count[1] + kIntegerShiftBits;
+            sum.x = fmaf(evens[i], __int_as_float(a) - kIntegerShift, sum.x);
+            sum.y = fmaf(odds[i], __int_as_float(b) - kIntegerShift, sum.y);
+        }
     }
     const float weight = __int_as_float((127 + plane) << 23); // 2^plane
     sum.x *= weight;
@@ -207,7 +225,7 @@ __global__ void __launch_bounds__(kThreads, 2) planeGemvKernel(const PlaneArgume
         return;
     }
     auto* coefficients =
-        reinterpret_cast<float*>(shared + L::kCoefficients) + warp * kTileRows * kEntries;
+        reinterpret_cast<float*>(shared + L::kCoefficients) + warp * kTileRows * L::kRowFloats;
     auto* partial = reinterpret_cast<float*>(shared + L::kPartial);
     auto* xPlanes = reinterpret_cast<unsigned*>(shared + L::kX);
     const unsigned char* ring = shared + L::kRing + warp * kCount * L::kSlotBytes;
@@ -239,12 +257,15 @@ __global__ void __launch_bounds__(kThreads, 2) planeGemvKernel(const PlaneArgume
                         xStep + i * kXWords);
                 }
             }
-            arrive(empty + slot * 8);
+            __syncwarp();
+            if (lane == 0) {
+                arrive(empty + slot * 8);
+            }
             slot = slot == kCount - 1 ? 0 : slot + 1;
             parity ^= slot == 0 ? 1U : 0U;
         }
         if (lane < kTileQuads) {
-            *reinterpret_cast<float4*>(coefficients + lane * 4) = next;
+            store<Bits>(coefficients, lane, next);
         }
         __syncwarp();
         const int following = tile + share.stride;
@@ -267,7 +288,7 @@ __global__ void __launch_bounds__(kThreads, 2) planeGemvKernel(const PlaneArgume
         const int row = tile * kTileRows + lane;
         if (warp % Split == turn % Split && lane < kTileRows && row < a.out) {
             float y = a.bias != nullptr ? a.bias[row] : 0.0F;
-            y = fmaf(fixed.sum, coefficients[lane * kEntries], y);
+            y = fmaf(fixed.sum, coefficients[lane * L::kRowFloats], y);
             const float* all = partial + (turn % 2 * kWorkers + warp / Split * Split) * kTileRows;
 #pragma unroll
             for (int part = 0; part < Split; ++part) {
@@ -349,9 +370,12 @@ bool acceptsPlanes(const PlaneGemv& op) {
     if (major != 9 || op.planes.shape[1] > kMostSteps) {
         return false;
     }
-    cudaFuncAttributes attributes{}; // built for an older GPU, the kernel is empty
-    check(cudaFuncGetAttributes(&attributes, planeGemvKernel<4, 1>), "cudaFuncGetAttributes");
-    return attributes.ptxVersion >= 90;
+    static const bool isBuilt = [] { // for an older GPU the kernel is empty
+        cudaFuncAttributes attributes{};
+        check(cudaFuncGetAttributes(&attributes, planeGemvKernel<4, 1>), "cudaFuncGetAttributes");
+        return attributes.ptxVersion >= 90;
+    }();
+    return isBuilt;
 }
 
 void launch(ExecContext& context, const PlaneGemv& op) {
