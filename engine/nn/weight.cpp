@@ -109,13 +109,10 @@ void arrangePlanes(ExecContext& context, LutWeight& weight) {
     if (!prefersPlanes(context, weight.bits, weight.in)) {
         return;
     }
-    const std::int64_t tiles = planeTiles(weight.packed.shape()[0]);
+    const std::int64_t out = weight.packed.shape()[0];
     weight.planes = LutPlanes{
-        Tensor::empty(
-            {tiles, planeSteps(weight.in), weight.bits, 32, 2}, DType::I32, context.device()),
-        Tensor::empty(
-            {tiles * kPlaneTileRows, std::int64_t{1} << weight.bits}, DType::F32,
-            context.device())};
+        Tensor::empty(planesShape(out, weight.in, weight.bits), DType::I32, context.device()),
+        Tensor::empty(planeCoefficientsShape(out, weight.bits), DType::F32, context.device())};
     run(context, PlaneArrange{
                      .packed = weight.packed.view(),
                      .table = weight.table.view(),

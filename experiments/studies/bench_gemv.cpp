@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/base/random.h"
 #include "engine/core/check.h"
+#include "engine/nn/linear.h"
 #include "engine/quant/packing.h"
 #include "experiments/studies/factories.h"
 #include "experiments/studies/params.h"
 #include "kernels/core/benchmark.h"
 #include "kernels/core/half.h"
-#include "kernels/ops/gemm/gemm.h"
 #include "kernels/ops/lut_gemv/lut_gemv.h"
 #include "kernels/ops/plane_gemv/plane_gemv.h"
 
@@ -207,12 +207,11 @@ std::int64_t copiesBeyondCache(ExecContext& exec, const Problem& p) {
 /// The weights once on the host and in all their copies where they are multiplied.
 /// @throws InputError with the sizes when they do not fit.
 void requireRoom(ExecContext& exec, const Problem& p) {
-    // Planes are padded to tiles of 8 x 256 weights.
-    const bool planes = p.batch == 1 && !p.dense() && prefersPlanes(exec, p.bits, p.in);
-    const std::int64_t held =
-        planes ? planeTiles(p.out) * kPlaneTileRows *
-                     (planeSteps(p.in) * kPlaneStepColumns * p.bits / 8 + (4 << p.bits))
-               : p.weightBytes();
+    std::int64_t held = p.weightBytes();
+    if (!p.dense() && prefersPlanes(exec, p.bits, p.in)) {
+        held += 4 * (planesShape(p.out, p.in, p.bits).elementCount() +
+                     planeCoefficientsShape(p.out, p.bits).elementCount());
+    }
     const std::int64_t copies = copiesBeyondCache(exec, p) * held;
     const auto require = [&p](std::int64_t needed, Device device) {
         const std::int64_t free = deviceInfo(device).freeBytes;
@@ -245,39 +244,13 @@ public:
         }
         for (std::int64_t i = 0; i < copies; ++i) {
             context.run.checkpoint();
-            if (p.dense()) {
-                m_weights.push_back({upload<Half>(data.dense, {p.out, p.in}), {}});
-            } else {
-                m_weights.push_back(
-                    {upload<std::int32_t>(data.packed, {p.out, packedWords(p.in, p.bits)}),
-                     upload<Half>(data.table, {p.out, std::int64_t{1} << p.bits})});
-                if (p.batch == 1 && prefersPlanes(m_exec, p.bits, p.in)) {
-                    m_weights.back() = arranged(m_weights.back());
-                }
-            }
+            m_weights.push_back({.weight = weightOf(data)});
         }
     }
 
     void multiply(int turn) {
-        Weights& w = m_weights[static_cast<std::size_t>(turn) % m_weights.size()];
-        if (m_problem.dense()) {
-            lathe::run(m_exec, Gemm{.x = m_x.view(), .w = w.codes.view(), .y = m_y.view()});
-        } else if (w.codes.shape().rank() == 5) {
-            lathe::run(
-                m_exec, PlaneGemv{
-                            .x = m_x.view(),
-                            .planes = w.codes.view(),
-                            .coefficients = w.table.view(),
-                            .y = m_y.view()});
-        } else {
-            lathe::run(
-                m_exec, LutGemv{
-                            .x = m_x.view(),
-                            .packed = w.codes.view(),
-                            .table = w.table.view(),
-                            .bits = m_problem.bits,
-                            .y = m_y.view()});
-        }
+        m_weights[static_cast<std::size_t>(turn) % m_weights.size()].apply(
+            m_exec, m_x.view(), m_y.view());
     }
 
     std::vector<float> result() {
@@ -289,28 +262,18 @@ public:
     std::size_t copies() const { return m_weights.size(); }
 
 private:
-    struct Weights {
-        Tensor codes, table; ///< or planes and coefficients
-    };
-
-    Weights arranged(const Weights& w) {
-        const std::int64_t tiles = planeTiles(m_problem.out);
-        const std::int64_t entries = std::int64_t{1} << m_problem.bits;
-        Weights planes{
-            Tensor::empty(
-                {tiles, planeSteps(m_problem.in), m_problem.bits, 32, 2}, DType::I32,
-                m_exec.device()),
-            Tensor::empty({tiles * kPlaneTileRows, entries}, DType::F32, m_exec.device())};
-        lathe::run(
-            m_exec, PlaneArrange{
-                        .packed = w.codes.view(),
-                        .table = w.table.view(),
-                        .bits = m_problem.bits,
-                        .in = m_problem.in,
-                        .planes = planes.codes.view(),
-                        .coefficients = planes.table.view()});
-        m_exec.synchronize();
-        return planes;
+    Weight weightOf(const HostData& data) {
+        const Problem& p = m_problem;
+        if (p.dense()) {
+            return DenseWeight{upload<Half>(data.dense, {p.out, p.in})};
+        }
+        LutWeight lut{
+            .packed = upload<std::int32_t>(data.packed, {p.out, packedWords(p.in, p.bits)}),
+            .table = upload<Half>(data.table, {p.out, std::int64_t{1} << p.bits}),
+            .bits = p.bits,
+            .in = p.in};
+        arrangePlanes(m_exec, lut);
+        return lut;
     }
 
     template <class T>
@@ -323,7 +286,7 @@ private:
     ExecContext& m_exec;
     Problem m_problem;
     Tensor m_x, m_y;
-    std::vector<Weights> m_weights;
+    std::vector<Linear> m_weights;
 };
 
 /// @return largest error over the largest result. @throws InternalError when it is too large to

@@ -42,16 +42,8 @@ __device__ inline bool waitBriefly(std::uint32_t barrier, std::uint32_t parity) 
 
 /// Waits for the end of the barrier's phase of this parity (the first phase has parity 0).
 __device__ inline void wait(std::uint32_t barrier, std::uint32_t parity) {
-    asm volatile("{\n"
-                 ".reg .pred done;\n"
-                 "AGAIN_%=:\n"
-                 "mbarrier.try_wait.parity.shared.b64 done, [%0], %1;\n"
-                 "@done bra END_%=;\n"
-                 "bra AGAIN_%=;\n"
-                 "END_%=:\n"
-                 "}" ::"r"(barrier),
-                 "r"(parity)
-                 : "memory");
+    while (!waitBriefly(barrier, parity)) {
+    }
 }
 
 /// Starts a copy of `bytes` (a multiple of 16, both ends aligned to 16), whose arrival completes

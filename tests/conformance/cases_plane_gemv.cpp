@@ -24,14 +24,13 @@ std::string text(const Sizes& sizes) {
 
 PlaneGemv makeGemv(Arrays& arrays, const Sizes& sizes, ConstView x) {
     using Limits = std::numeric_limits<std::int32_t>;
-    const std::int64_t tiles = planeTiles(sizes.out), entries = std::int64_t{1} << sizes.bits;
     PlaneGemv op{
         .x = x,
         // Bits beyond the matrix may be anything, as those of a file.
         .planes = arrays.integers(
-            "planes", {tiles, planeSteps(sizes.in), sizes.bits, 32, 2}, Limits::min(),
-            Limits::max()),
-        .coefficients = arrays.floats("coefficients", {tiles * kPlaneTileRows, entries}),
+            "planes", planesShape(sizes.out, sizes.in, sizes.bits), Limits::min(), Limits::max()),
+        .coefficients =
+            arrays.floats("coefficients", planeCoefficientsShape(sizes.out, sizes.bits)),
         .y = {}};
     if (sizes.bias) {
         op.bias = arrays.floats("bias", {sizes.out});
@@ -48,16 +47,16 @@ void addGemv(std::vector<Check>& checks, Sizes sizes) {
 
 void addArrange(std::vector<Check>& checks, Sizes sizes) {
     addCase<PlaneArrange>(checks, "plane_arrange", text(sizes), [sizes](Arrays& arrays) {
-        const std::int64_t tiles = planeTiles(sizes.out), entries = std::int64_t{1} << sizes.bits;
+        const std::int64_t entries = std::int64_t{1} << sizes.bits;
         return PlaneArrange{
             .packed = randomCodes(arrays, sizes.out, sizes.in, sizes.bits),
             .table = arrays.weights("table", {sizes.out, entries}, DType::F16),
             .bits = sizes.bits,
             .in = sizes.in,
-            .planes = arrays.output(
-                "planes", {tiles, planeSteps(sizes.in), sizes.bits, 32, 2}, DType::I32),
-            .coefficients =
-                arrays.output("coefficients", {tiles * kPlaneTileRows, entries}, DType::F32, 1e-7)};
+            .planes =
+                arrays.output("planes", planesShape(sizes.out, sizes.in, sizes.bits), DType::I32),
+            .coefficients = arrays.output(
+                "coefficients", planeCoefficientsShape(sizes.out, sizes.bits), DType::F32, 1e-7)};
     });
 }
 

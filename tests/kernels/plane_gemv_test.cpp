@@ -24,11 +24,6 @@ class PlaneGemvTest : public QObject {
         std::vector<Half> table{};
         std::vector<std::int32_t> planes{};
         std::vector<float> coefficients{};
-
-        Shape planesShape() const { return {planeTiles(out), planeSteps(in), bits, 32, 2}; }
-        Shape coefficientsShape() const {
-            return {planeTiles(out) * kPlaneTileRows, std::int64_t{1} << bits};
-        }
     };
 
     Matrix arranged(std::int64_t out, std::int64_t in, int bits, std::uint32_t seed) {
@@ -44,9 +39,10 @@ class PlaneGemvTest : public QObject {
     }
 
     void arrange(Matrix& m) {
-        m.planes.assign(static_cast<std::size_t>(m.planesShape().elementCount()), -1);
+        m.planes.assign(
+            static_cast<std::size_t>(planesShape(m.out, m.in, m.bits).elementCount()), -1);
         m.coefficients.assign(
-            static_cast<std::size_t>(m.coefficientsShape().elementCount()), -1.0F);
+            static_cast<std::size_t>(planeCoefficientsShape(m.out, m.bits).elementCount()), -1.0F);
         run(m_context,
             PlaneArrange{
                 .packed = constViewOf(
@@ -55,8 +51,9 @@ class PlaneGemvTest : public QObject {
                     constViewOf(std::span<const Half>(m.table), {m.out, std::int64_t{1} << m.bits}),
                 .bits = m.bits,
                 .in = m.in,
-                .planes = viewOf(std::span(m.planes), m.planesShape()),
-                .coefficients = viewOf(std::span(m.coefficients), m.coefficientsShape())});
+                .planes = viewOf(std::span(m.planes), planesShape(m.out, m.in, m.bits)),
+                .coefficients =
+                    viewOf(std::span(m.coefficients), planeCoefficientsShape(m.out, m.bits))});
     }
 
 private slots:
@@ -92,9 +89,10 @@ void PlaneGemvTest::sameProductAsTheTable() {
     run(m_context,
         PlaneGemv{
             .x = xView,
-            .planes = constViewOf(std::span<const std::int32_t>(m.planes), m.planesShape()),
-            .coefficients =
-                constViewOf(std::span<const float>(m.coefficients), m.coefficientsShape()),
+            .planes = constViewOf(
+                std::span<const std::int32_t>(m.planes), planesShape(m.out, m.in, m.bits)),
+            .coefficients = constViewOf(
+                std::span<const float>(m.coefficients), planeCoefficientsShape(m.out, m.bits)),
             .y = viewOf(std::span(got), {1, 19})});
     for (std::size_t o = 0; o < wanted.size(); ++o) {
         QVERIFY2(
@@ -131,9 +129,10 @@ void PlaneGemvTest::refusals() {
         run(m_context,
             PlaneGemv{
                 .x = constViewOf(std::span<const float>(x), xShape),
-                .planes = constViewOf(std::span<const std::int32_t>(m.planes), m.planesShape()),
-                .coefficients =
-                    constViewOf(std::span<const float>(m.coefficients), m.coefficientsShape()),
+                .planes = constViewOf(
+                    std::span<const std::int32_t>(m.planes), planesShape(m.out, m.in, m.bits)),
+                .coefficients = constViewOf(
+                    std::span<const float>(m.coefficients), planeCoefficientsShape(m.out, m.bits)),
                 .y = viewOf(std::span(y), yShape)});
     };
     LATHE_VERIFY_THROWS(gemv({2, 256}, {1, 8}), InputError, "x is [2, 256]");

@@ -28,7 +28,8 @@ namespace {
 /// Wider codes have too many sets of bits; with one bit LutGemv is as fast.
 constexpr int kFewestBits = 2;
 constexpr int kMostBits = 4;
-constexpr std::int64_t kLanes = 32;
+/// Words of one plane of one step of a tile.
+constexpr std::int64_t kPlaneWords = 64;
 
 bool isOdd(std::int64_t set) { return std::popcount(static_cast<std::uint64_t>(set)) % 2 == 1; }
 
@@ -46,22 +47,25 @@ double coefficientOf(const Half* table, int bits, std::int64_t set) {
     return -2.0 / static_cast<double>(entries) * sum;
 }
 
-/// Where the bits of one weight lie.
+/// Where the bits of one weight lie in planes of this shape.
 struct BitPlace {
-    std::int64_t word; ///< within the [32, 2] words of a plane
+    std::int64_t word; ///< of plane 0
     int bit;
 
-    BitPlace(std::int64_t row, std::int64_t column) {
+    BitPlace(const Shape& planes, std::int64_t row, std::int64_t column) {
         const std::int64_t inStep = column % kPlaneStepColumns;
         const std::int64_t group = inStep % 32 / 4; // 0..7
-        word = (row % kPlaneTileRows * 4 + group % 4) * 2 + group / 4;
+        const std::int64_t step =
+            row / kPlaneTileRows * planes[1] + column / kPlaneStepColumns; // of all tiles
+        word =
+            step * planes[2] * kPlaneWords + (row % kPlaneTileRows * 4 + group % 4) * 2 + group / 4;
         bit = static_cast<int>(inStep / 32 * 4 + inStep % 4);
     }
 };
 
 void scalarArrange(ExecContext& context, const PlaneArrange& op) {
     const std::int64_t out = op.packed.shape[0], words = op.packed.shape[1];
-    const std::int64_t steps = planeSteps(op.in), entries = std::int64_t{1} << op.bits;
+    const std::int64_t entries = std::int64_t{1} << op.bits;
     auto* planes = op.planes.ptr<std::int32_t>();
     auto* coefficients = op.coefficients.ptr<float>();
     std::fill_n(planes, op.planes.elementCount(), 0);
@@ -75,11 +79,9 @@ void scalarArrange(ExecContext& context, const PlaneArrange& op) {
             for (std::int64_t j = 0; j < op.in; ++j) {
                 const auto code = static_cast<std::uint32_t>(
                     codeAt(op.packed.ptr<std::int32_t>() + o * words, j, op.bits));
-                const BitPlace place(o, j);
-                const std::int64_t step =
-                    o / kPlaneTileRows * steps + j / kPlaneStepColumns; // of all tiles
+                const BitPlace place(op.planes.shape, o, j);
                 for (int plane = 0; plane < op.bits; ++plane) {
-                    auto& word = planes[(step * op.bits + plane) * kLanes * 2 + place.word];
+                    auto& word = planes[place.word + plane * kPlaneWords];
                     word = static_cast<std::int32_t>(
                         static_cast<std::uint32_t>(word) | (code >> plane & 1U) << place.bit);
                 }
@@ -90,8 +92,9 @@ void scalarArrange(ExecContext& context, const PlaneArrange& op) {
 
 void scalarGemv(ExecContext& context, const PlaneGemv& op) {
     const std::int64_t in = op.x.shape[1], out = op.y.shape[1];
-    const std::int64_t steps = op.planes.shape[1], bits = op.planes.shape[2];
+    const std::int64_t bits = op.planes.shape[2];
     const std::int64_t entries = op.coefficients.shape[1];
+    const auto* planes = op.planes.ptr<std::int32_t>();
     const auto* x = op.x.ptr<float>();
     const auto* bias = op.bias.ptr<float>();
     context.pool().parallelFor(out, 16, [&](std::int64_t from, std::int64_t to) {
@@ -101,13 +104,11 @@ void scalarGemv(ExecContext& context, const PlaneGemv& op) {
             std::fill(sums.begin(), sums.end(), 0.0);
             double all = 0.0;
             for (std::int64_t j = 0; j < in; ++j) {
-                const BitPlace place(o, j);
-                const std::int64_t step = o / kPlaneTileRows * steps + j / kPlaneStepColumns;
+                const BitPlace place(op.planes.shape, o, j);
                 std::int64_t code = 0;
                 for (std::int64_t plane = 0; plane < bits; ++plane) {
-                    const auto word = static_cast<std::uint32_t>(
-                        op.planes
-                            .ptr<std::int32_t>()[(step * bits + plane) * kLanes * 2 + place.word]);
+                    const auto word =
+                        static_cast<std::uint32_t>(planes[place.word + plane * kPlaneWords]);
                     code |= static_cast<std::int64_t>(word >> place.bit & 1U) << plane;
                 }
                 all += x[j];
@@ -161,7 +162,7 @@ bool prefersPlanes(const ExecContext& context, int bits, std::int64_t in) {
         return false;
     }
     PlaneGemv op{};
-    op.planes.shape = Shape{0, planeSteps(in), bits, kLanes, 2};
+    op.planes.shape = planesShape(0, in, bits);
     op.planes.device = context.device();
     const auto table = kernelsOf<PlaneGemv>();
     return table.front().target == Target::Cuda && table.front().accepts(op);
@@ -175,8 +176,8 @@ void run(ExecContext& context, const PlaneArrange& op) {
     const std::int64_t out = op.packed.shape[0], entries = std::int64_t{1} << op.bits;
     arguments.i32("packed", op.packed, {out, packedWords(op.in, op.bits)});
     arguments.check("table", op.table, {out, entries}, {DType::F16});
-    arguments.i32("planes", op.planes, {planeTiles(out), planeSteps(op.in), op.bits, kLanes, 2});
-    arguments.f32("coefficients", op.coefficients, {planeTiles(out) * kPlaneTileRows, entries});
+    arguments.i32("planes", op.planes, planesShape(out, op.in, op.bits));
+    arguments.f32("coefficients", op.coefficients, planeCoefficientsShape(out, op.bits));
     if (out == 0) {
         return;
     }
@@ -192,10 +193,8 @@ void run(ExecContext& context, const PlaneGemv& op) {
     const std::int64_t in = op.x.shape[1], out = op.y.shape[1], bits = op.planes.shape[2];
     checkBits("plane_gemv", bits);
     arguments.f32("y", op.y, {1, out});
-    arguments.i32("planes", op.planes, {planeTiles(out), planeSteps(in), bits, kLanes, 2});
-    arguments.f32(
-        "coefficients", op.coefficients,
-        {planeTiles(out) * kPlaneTileRows, std::int64_t{1} << bits});
+    arguments.i32("planes", op.planes, planesShape(out, in, bits));
+    arguments.f32("coefficients", op.coefficients, planeCoefficientsShape(out, bits));
     if (op.bias.data != nullptr) {
         arguments.f32("bias", op.bias, {out});
     }

@@ -25,6 +25,15 @@ constexpr std::int64_t planeSteps(std::int64_t in) {
     return (in + kPlaneStepColumns - 1) / kPlaneStepColumns;
 }
 
+/// [tiles, steps, bits, 32, 2], of I32: a pair of words for every lane of a warp.
+inline Shape planesShape(std::int64_t out, std::int64_t in, std::int64_t bits) {
+    return {planeTiles(out), planeSteps(in), bits, 32, 2};
+}
+/// [8 * tiles, 2^bits], of F32.
+inline Shape planeCoefficientsShape(std::int64_t out, std::int64_t bits) {
+    return {planeTiles(out) * kPlaneTileRows, std::int64_t{1} << bits};
+}
+
 /// Can this context multiply such weights of `bits` bits faster than LutGemv does?
 bool prefersPlanes(const ExecContext& context, int bits, std::int64_t in);
 

@@ -4,11 +4,8 @@
 #include "kernels/ops/plane_gemv/plane_activations.cuh"
 #include "kernels/ops/plane_gemv/plane_gemv.h"
 
-#include <cuda_fp16.h>
-
 #include <algorithm>
 #include <limits>
-#include <type_traits>
 
 namespace lathe::cuda {
 
@@ -57,19 +54,13 @@ template <int Split>
 struct Share {
     int first, stride; ///< tiles
     int begin, count;  ///< steps
-    __device__ Share(int worker, int tiles, int steps) {
+    __device__ Share(int worker, int steps) {
         const int each = (steps + Split - 1) / Split;
-        first = firstTile(worker);
+        // Block after block, so that what is left over falls to all multiprocessors alike.
+        first = worker / Split * static_cast<int>(gridDim.x) + static_cast<int>(blockIdx.x);
         stride = static_cast<int>(gridDim.x) * (kWorkers / Split);
         begin = worker % Split * each;
-        count = max(0, min(each, steps - begin));
-        if (count == 0) {
-            first = tiles; // nothing to fetch; its part of a sum stays 0
-        }
-    }
-    /// Block after block, so that what is left over falls to all multiprocessors alike.
-    __device__ static int firstTile(int worker) {
-        return worker / Split * static_cast<int>(gridDim.x) + static_cast<int>(blockIdx.x);
+        count = max(0, min(each, steps - begin)); // at 0 its part of every sum is 0
     }
 };
 
@@ -92,8 +83,8 @@ __device__ void fetch(const PlaneArguments& a, unsigned char* shared) {
     }
     __syncwarp();
     asm volatile("bar.arrive 1, %0;" ::"n"(kThreads) : "memory"); // the barriers exist
-    const Share<Split> share(active ? lane : 0, a.tiles, a.steps);
-    int tile = active ? share.first : a.tiles;
+    const Share<Split> share(lane % kWorkers, a.steps);
+    int tile = active && share.count > 0 ? share.first : a.tiles;
     int step = 0, slot = 0;
     std::uint32_t parity = 1; // of the phase before the first: free from the start
     // No lane waits for ever for its own slot: a worker that lags would hold up the rings of those
@@ -231,20 +222,19 @@ __global__ void __launch_bounds__(kThreads, 2) planeGemvKernel(const PlaneArgume
     const unsigned char* ring = shared + L::kRing + warp * kCount * L::kSlotBytes;
     const std::uint32_t full = sharedAddress(shared + L::kBarriers) + warp * kCount * 8;
     const std::uint32_t empty = full + kWorkers * kCount * 8;
-    Share<Split> share(warp, a.tiles, a.steps);
-    const int firstTile = Share<Split>::firstTile(warp);
+    const Share<Split> share(warp, a.steps);
     const auto* allCoefficients = reinterpret_cast<const float4*>(a.coefficients);
     constexpr int kTileQuads = kTileRows * kEntries / 4; // at most one per lane
     float4 next{};
-    if (firstTile < a.tiles && lane < kTileQuads) {
-        next = __ldg(allCoefficients + static_cast<std::int64_t>(firstTile) * kTileQuads + lane);
+    if (share.first < a.tiles && lane < kTileQuads) {
+        next = __ldg(allCoefficients + static_cast<std::int64_t>(share.first) * kTileQuads + lane);
     }
     cudaGridDependencySynchronize(); // x may come from the kernel before
     const FixedPoint fixed =
         xToPlanes(a, xPlanes, reinterpret_cast<unsigned*>(shared + L::kReduce));
     int slot = 0, turn = 0;
     std::uint32_t parity = 0;
-    for (int tile = firstTile; tile < a.tiles; tile += share.stride, ++turn) {
+    for (int tile = share.first; tile < a.tiles; tile += share.stride, ++turn) {
         int counts[kEntries - 1][4] = {};
         const unsigned* xStep = xPlanes + share.begin * kXWords;
         for (int step = 0; step < share.count; step += kBatch, xStep += kBatch * kXWords) {
