@@ -89,6 +89,12 @@ DeviceInfo cpuInfo() {
     return info;
 }
 
+/// Clang 16 has no name for it in __builtin_cpu_supports.
+bool hasF16c() {
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+
 } // namespace
 
 std::string Device::name() const {
@@ -122,16 +128,6 @@ Target targetFromName(std::string_view name) {
     }
     throw InputError("target '" + std::string(name) + "' is not one of scalar, avx2, avx512, cuda");
 }
-
-namespace {
-
-/// Clang 16 has no name for it in __builtin_cpu_supports.
-bool hasF16c() {
-    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
-}
-
-} // namespace
 
 bool isAvailable(Target target) {
     switch (target) {
