@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/quant/kmeans1d.h"
+#include "engine/quant/quantizer.h"
+
+#include <cstdint>
+#include <functional>
+#include <span>
+
+/// What quantizers with a table per output row share: all but the choice of the clusters.
+namespace lathe {
+
+/// Clusters one row. @param weights the row's sensitivities, or empty for all ones
+using RowClustering = std::function<Clustering(
+    std::int64_t row, std::span<const float> values, std::span<const float> weights)>;
+
+/// Clusters every row of w into 2^bits centroids, rounds those to F16 and gives every weight the
+/// nearest entry of the table that is stored.
+/// @param w as checkQuantizable wants it
+/// @throws InputError naming the row for a NaN, an Inf or a centroid beyond F16; Cancelled.
+LutWeight quantizeRows(
+    RunControl& run, ExecContext& cpu, ConstView w, const LayerStatistics& statistics,
+    const QuantizeOptions& options, const RowClustering& cluster);
+
+} // namespace lathe
