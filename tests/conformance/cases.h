@@ -16,6 +16,7 @@ void addLutGemvCases(std::vector<Check>& checks);
 void addPlaneGemvCases(std::vector<Check>& checks);
 void addRmsNormCases(std::vector<Check>& checks);
 void addRopeCases(std::vector<Check>& checks);
+void addSpmvCsrCases(std::vector<Check>& checks);
 void addSwiGluCases(std::vector<Check>& checks);
 
 } // namespace lathe::conformance

@@ -40,6 +40,7 @@ std::vector<Check> allChecks() {
     addPlaneGemvCases(checks);
     addRmsNormCases(checks);
     addRopeCases(checks);
+    addSpmvCsrCases(checks);
     addSwiGluCases(checks);
     return checks;
 }

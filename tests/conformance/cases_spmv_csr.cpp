@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/ops/spmv_csr/spmv_csr.h"
+#include "tests/conformance/cases.h"
+
+#include <algorithm>
+
+namespace lathe::conformance {
+
+namespace {
+
+/// Single precision sums of up to a full row in any order; measured up to 1e-6.
+constexpr double kBound = 4e-6;
+
+struct Sizes {
+    std::int64_t out = 1, in = 1;
+    double share = 0.0;       ///< of a usual row
+    std::int64_t fullRow = 0; ///< every so many rows has all its columns; 0: none
+    DType values = DType::F16;
+
+    std::string text() const {
+        return "out " + std::to_string(out) + " in " + std::to_string(in) + " share " +
+               std::to_string(share) + (fullRow > 0 ? " skewed" : "") +
+               (values == DType::F32 ? " F32" : "");
+    }
+};
+
+SparseView randomSparse(Arrays& arrays, const Sizes& sizes) {
+    std::vector<std::int32_t> pointers{0};
+    std::vector<std::uint16_t> columns;
+    std::uniform_real_distribution<double> uniform(0.0, 1.0);
+    for (std::int64_t row = 0; row < sizes.out; ++row) {
+        const bool full = sizes.fullRow > 0 && row % sizes.fullRow == 0;
+        for (std::int64_t column = 0; column < sizes.in; ++column) {
+            if (full || uniform(arrays.random()) < sizes.share) {
+                columns.push_back(static_cast<std::uint16_t>(column));
+            }
+        }
+        pointers.push_back(static_cast<std::int32_t>(columns.size()));
+    }
+    const auto count = static_cast<std::int64_t>(columns.size());
+    return {
+        .rowPointers = arrays.given("rowPointers", {sizes.out + 1}, pointers),
+        .columns = arrays.given("columns", {count}, columns),
+        .values = arrays.weights("values", {count}, sizes.values)};
+}
+
+void addSpmv(
+    std::vector<Check>& checks, std::int64_t rows, const Sizes& sizes, CaseOptions options = {}) {
+    addCase<SpmvCsr>(
+        checks, "spmv_csr",
+        "rows " + std::to_string(rows) + " " + sizes.text() + (options.shifted ? " shifted" : ""),
+        [rows, sizes](Arrays& arrays) {
+            return SpmvCsr{
+                .x = arrays.floats("x", {rows, sizes.in}),
+                .sparse = randomSparse(arrays, sizes),
+                .y = arrays.updated("y", {rows, sizes.out}, kBound)};
+        },
+        options);
+}
+
+/// Rows [from, from + count) of the matrix; one addition each, so exact.
+void addAdd(
+    std::vector<Check>& checks, const Sizes& sizes, std::int64_t from, std::int64_t count,
+    CaseOptions options = {}) {
+    addCase<AddSparse>(
+        checks, "add_sparse",
+        sizes.text() + " rows " + std::to_string(from) + " + " + std::to_string(count) +
+            (options.shifted ? " shifted" : ""),
+        [sizes, from, count](Arrays& arrays) {
+            return AddSparse{
+                .sparse = randomSparse(arrays, sizes),
+                .rowFrom = from,
+                .w = arrays.updated("w", {count, sizes.in}, 0.0)};
+        },
+        options);
+}
+
+} // namespace
+
+void addSpmvCsrCases(std::vector<Check>& checks) {
+    addSpmv(checks, 1, {.out = 1, .in = 1, .share = 1.0});
+    addSpmv(checks, 1, {.out = 300, .in = 1000, .share = 0.0045});
+    addSpmv(checks, 3, {.out = 77, .in = 515, .share = 0.05, .values = DType::F32});
+    addSpmv(checks, 8, {.out = 130, .in = 4096, .share = 0.0045, .fullRow = 50});
+    addSpmv(checks, 2, {.out = 9, .in = 16411, .share = 0.01, .fullRow = 4}, {.shifted = true});
+    addSpmv(checks, 1, {.out = 3, .in = 65536, .share = 0.001});
+    addSpmv(checks, 2, {.out = 40, .in = 60, .share = 0.0}, {.throughRun = true});
+    addSpmv(checks, 0, {.out = 4, .in = 6, .share = 0.5}, {.throughRun = true});
+    addAdd(checks, {.out = 23, .in = 515, .share = 0.02}, 0, 23);
+    addAdd(checks, {.out = 23, .in = 515, .share = 0.02, .fullRow = 5}, 4, 11, {.shifted = true});
+    addAdd(checks, {.out = 23, .in = 77, .share = 0.2, .values = DType::F32}, 22, 1);
+    addAdd(checks, {.out = 5, .in = 8, .share = 0.5}, 2, 0, {.throughRun = true});
+}
+
+} // namespace lathe::conformance
