@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/core/check.h"
+#include "engine/core/hash.h"
 #include "engine/io/safetensors.h"
 #include "engine/models/llama.h"
 #include "engine/models/quantized_format.h"
@@ -117,7 +118,16 @@ public:
         }
         return named;
     }
-    Json record() const { return {{"version", kQuantizedFormatVersion}, {"modules", m_modules}}; }
+    Json record() const {
+        Json checksums = Json::object();
+        for (const auto& [name, tensor] : m_tensors) {
+            checksums[name] = hashBytes({tensor.view().data, tensor.bytes()});
+        }
+        return {
+            {"version", kQuantizedFormatVersion},
+            {"modules", m_modules},
+            {"checksums", std::move(checksums)}};
+    }
 
 private:
     void add(const std::string& name, const Tensor& tensor) {
@@ -144,6 +154,11 @@ private:
     void addParts(const std::string& name, const LutWeight& lut) {
         add(name + ".packed", lut.packed);
         add(name + ".table", lut.table);
+        if (lut.sparse) {
+            add(name + ".row_pointers", lut.sparse->rowPointers);
+            add(name + ".columns", lut.sparse->columns);
+            add(name + ".values", lut.sparse->values);
+        }
     }
 
     ExecContext& m_context;
@@ -174,11 +189,14 @@ void saveQuantized(
     if (isFolder) {
         copyCompanions(source.path(), pending.path());
     }
+    const std::string format = dumpJson(saver.record());
+    const std::string origin = dumpJson(provenance);
     writeSafetensors(
         pending.path() / "model.safetensors", saver.tensors(),
         {{"format", "pt"},
-         {kFormatKey, dumpJson(saver.record())},
-         {kProvenanceKey, dumpJson(provenance)}});
+         {kFormatKey, format},
+         {kProvenanceKey, origin},
+         {kRecordChecksumKey, recordChecksum(format, origin)}});
     pending.commit();
 }
 

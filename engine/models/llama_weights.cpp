@@ -22,28 +22,9 @@ void visitModules(Block& block, std::size_t layer, Visit visit) {
     visit(at + "mlp.down_proj", block.down);
 }
 
-Weight shared(const Weight& weight) {
-    struct Visitor {
-        Weight operator()(const DenseWeight& dense) const { return DenseWeight{dense.w.share()}; }
-        Weight operator()(const GroupWeight& group) const {
-            return GroupWeight{group.packed.share(), group.scale.share(), group.zero.share(),
-                               group.bits,           group.groupSize,     group.in};
-        }
-        Weight operator()(const LutWeight& lut) const {
-            LutWeight copy{lut.packed.share(), lut.table.share(), lut.bits, lut.in};
-            if (lut.planes) {
-                copy.planes =
-                    LutPlanes{lut.planes->words.share(), lut.planes->coefficients.share()};
-            }
-            return copy;
-        }
-    };
-    return std::visit(Visitor{}, weight);
-}
-
 Linear shared(const Linear& linear) {
     Linear copy;
-    copy.weight = shared(linear.weight);
+    copy.weight = lathe::share(linear.weight);
     if (linear.bias) {
         copy.bias = linear.bias->share();
     }

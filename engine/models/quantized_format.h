@@ -8,14 +8,18 @@
 #include <string>
 
 /// The record of quantized modules in a safetensors file: `__metadata__` key "lathe.format" holds
-/// {"version": 1, "modules": {"model.layers.0.mlp.up_proj": {"kind": "lut" | "group", "bits": 3,
-/// "group": 0, "in": 256}}}; the tensors are <module>.packed (I32) with .table (F16), or with
-/// .scale (F16) and .zero (U8).
+/// {"version": 2, "modules": {"model.layers.0.mlp.up_proj": {"kind": "lut" | "group", "bits": 3,
+/// "group": 0, "in": 256, "sparse": 12, "sparse_values": "F16"}}, "checksums": {tensor: XXH3-128}}.
+/// The tensors of a module are <module>.packed (I32, rows of little-endian bit streams) with .table
+/// (F16), or with .scale (F16) and .zero (U8); a sparse part adds .row_pointers (I32), .columns
+/// (U16) and .values (F16 or F32). "lathe.checksum" is the hash of the record and the provenance.
+/// Version 1 had neither sparse parts nor checksums.
 namespace lathe {
 
-inline constexpr int kQuantizedFormatVersion = 1;
+inline constexpr int kQuantizedFormatVersion = 2;
 inline constexpr const char* kFormatKey = "lathe.format";
 inline constexpr const char* kProvenanceKey = "lathe.provenance";
+inline constexpr const char* kRecordChecksumKey = "lathe.checksum";
 
 struct ModuleFormat {
     enum class Kind { Lut, Group };
@@ -23,13 +27,22 @@ struct ModuleFormat {
     int bits = 4;
     std::int64_t groupSize = 0; ///< 0: the whole row
     std::int64_t in = 0;
+    std::int64_t sparseCount = 0; ///< values beside the tables; 0: no sparse part
+    DType sparseValues = DType::F16;
 };
 
-/// The quantized modules of a checkpoint; none when its config.json has no quantization_config.
-/// @throws FormatError when the record is absent or damaged, Unsupported for another version.
-std::map<std::string, ModuleFormat> quantizedModules(const Checkpoint& checkpoint);
+struct QuantizedRecord {
+    std::map<std::string, ModuleFormat> modules;
+    std::map<std::string, std::string> checksums; ///< by tensor; empty in version 1
+};
 
-/// What quantizedModules reads back; `weight` must not be dense.
+/// The record of a checkpoint; empty when its config.json has no quantization_config.
+/// @throws FormatError when the record is absent or damaged, Unsupported for another version.
+QuantizedRecord quantizedRecord(const Checkpoint& checkpoint);
+
+/// The entry of a module that quantizedRecord reads back; `weight` must not be dense.
 Json formatRecord(const Weight& weight);
+/// The value of "lathe.checksum".
+std::string recordChecksum(const std::string& format, const std::string& provenance);
 
 } // namespace lathe

@@ -2,6 +2,7 @@
 #include "engine/models/weight_loader.h"
 
 #include "engine/core/check.h"
+#include "engine/core/hash.h"
 #include "engine/models/config_reader.h"
 #include "engine/text/utf8.h"
 #include "kernels/core/half.h"
@@ -19,6 +20,8 @@ constexpr std::array kFloats{DType::F32, DType::F16, DType::BF16};
 constexpr std::array kCodes{DType::I32};
 constexpr std::array kTables{DType::F16};
 constexpr std::array kZeros{DType::U8};
+constexpr std::array kPointers{DType::I32};
+constexpr std::array kColumns{DType::U16};
 /// Beyond this many the list stops helping; the count of the rest is told.
 constexpr std::size_t kMaxFaultsShown = 100;
 
@@ -64,7 +67,7 @@ std::string gibibytes(std::int64_t bytes) {
 WeightLoader::WeightLoader(
     const Checkpoint& checkpoint, ExecContext& context, std::string modelType)
     : m_checkpoint(checkpoint), m_context(context), m_modelType(std::move(modelType)),
-      m_formats(quantizedModules(checkpoint)) {}
+      m_record(quantizedRecord(checkpoint)) {}
 
 void WeightLoader::fault(const std::string& text) { m_faults.push_back(text); }
 
@@ -94,14 +97,37 @@ bool WeightLoader::claim(
     return true;
 }
 
+/// Written with the file: whatever changed since is noticed before it is multiplied with.
+void WeightLoader::verify(const std::string& name, const Tensor& tensor) {
+    if (m_record.checksums.empty()) {
+        return;
+    }
+    const auto wanted = m_record.checksums.find(name);
+    if (wanted == m_record.checksums.end()) {
+        fault("tensor " + quoted(name) + " has no checksum in the record of the quantization");
+    } else if (hashBytes({tensor.view().data, tensor.bytes()}) != wanted->second) {
+        fault("tensor " + quoted(name) + " is not what was written: its checksum differs");
+    }
+}
+
 Tensor
-WeightLoader::load(const std::string& name, const Shape& shape, std::span<const DType> dtypes) {
+WeightLoader::stored(const std::string& name, const Shape& shape, std::span<const DType> dtypes) {
     if (!claim(name, shape, dtypes) || !m_faults.empty()) {
         return {};
     }
-    Tensor stored = m_checkpoint.tensor(name);
-    return m_context.device().isCuda() ? stored.to(m_context.device(), m_context)
-                                       : std::move(stored);
+    Tensor tensor = m_checkpoint.tensor(name);
+    verify(name, tensor);
+    return m_faults.empty() ? std::move(tensor) : Tensor{};
+}
+
+Tensor WeightLoader::onDevice(Tensor host) {
+    return m_context.device().isCuda() && !host.isNull() ? host.to(m_context.device(), m_context)
+                                                         : std::move(host);
+}
+
+Tensor
+WeightLoader::load(const std::string& name, const Shape& shape, std::span<const DType> dtypes) {
+    return onDevice(stored(name, shape, dtypes));
 }
 
 Tensor WeightLoader::matrix(const std::string& name, std::int64_t out, std::int64_t in) {
@@ -109,23 +135,17 @@ Tensor WeightLoader::matrix(const std::string& name, std::int64_t out, std::int6
 }
 
 Tensor WeightLoader::vector(const std::string& name, std::int64_t size) {
-    if (!claim(name, {size}, kFloats) || !m_faults.empty()) {
-        return {};
-    }
-    Tensor stored = m_checkpoint.tensor(name);
-    if (stored.dtype() != DType::F32) {
-        stored = widened(stored);
-    }
-    return m_context.device().isCuda() ? stored.to(m_context.device(), m_context)
-                                       : std::move(stored);
+    Tensor host = stored(name, {size}, kFloats);
+    const bool narrow = !host.isNull() && host.dtype() != DType::F32;
+    return onDevice(narrow ? widened(host) : std::move(host));
 }
 
 Linear
 WeightLoader::linear(const std::string& module, std::int64_t out, std::int64_t in, bool bias) {
     m_modules.insert(module);
     Linear linear;
-    const auto format = m_formats.find(module);
-    if (format == m_formats.end()) {
+    const auto format = m_record.modules.find(module);
+    if (format == m_record.modules.end()) {
         linear.weight = DenseWeight{matrix(module + ".weight", out, in)};
     } else if (format->second.in != in) {
         fault(
@@ -147,7 +167,10 @@ WeightLoader::quantized(const std::string& module, const ModuleFormat& format, s
     if (format.kind == ModuleFormat::Kind::Lut) {
         Tensor table = load(module + ".table", {out, std::int64_t{1} << format.bits}, kTables);
         LutWeight weight{std::move(packed), std::move(table), format.bits, format.in};
-        arrangePlanes(m_context, weight);
+        weight.sparse = sparse(module, format, out);
+        if (m_faults.empty()) {
+            arrangePlanes(m_context, weight);
+        }
         return weight;
     }
     const std::int64_t groups =
@@ -156,6 +179,24 @@ WeightLoader::quantized(const std::string& module, const ModuleFormat& format, s
     Tensor zero = load(module + ".zero", {out, groups}, kZeros);
     return GroupWeight{std::move(packed), std::move(scale), std::move(zero),
                        format.bits,       format.groupSize, format.in};
+}
+
+std::optional<SparseRows>
+WeightLoader::sparse(const std::string& module, const ModuleFormat& format, std::int64_t out) {
+    if (format.sparseCount == 0) {
+        return {};
+    }
+    SparseRows rows{
+        stored(module + ".row_pointers", {out + 1}, kPointers),
+        stored(module + ".columns", {format.sparseCount}, kColumns),
+        stored(module + ".values", {format.sparseCount}, std::span(&format.sparseValues, 1))};
+    if (!m_faults.empty()) {
+        return {};
+    }
+    checkSparse(rows.view(), format.in, m_checkpoint.path().string() + ": " + quoted(module));
+    return SparseRows{
+        onDevice(std::move(rows.rowPointers)), onDevice(std::move(rows.columns)),
+        onDevice(std::move(rows.values))};
 }
 
 void WeightLoader::duplicate(const std::string& name, const std::string& of) {
@@ -185,7 +226,7 @@ void WeightLoader::finish() const {
                 m_modelType + " model");
         }
     }
-    for (const auto& [module, format] : m_formats) {
+    for (const auto& [module, format] : m_record.modules) {
         if (!m_modules.contains(module)) {
             faults.push_back(
                 "the quantization record names " + quoted(module) + ", which is not part of this " +

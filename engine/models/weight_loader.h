@@ -33,14 +33,20 @@ public:
 
 private:
     bool claim(const std::string& name, const Shape& shape, std::span<const DType> dtypes);
+    /// The tensor on the host, its checksum compared. Null once there is a fault.
+    Tensor stored(const std::string& name, const Shape& shape, std::span<const DType> dtypes);
     Tensor load(const std::string& name, const Shape& shape, std::span<const DType> dtypes);
+    std::optional<SparseRows>
+    sparse(const std::string& module, const ModuleFormat& format, std::int64_t out);
+    Tensor onDevice(Tensor host);
+    void verify(const std::string& name, const Tensor& tensor);
     Weight quantized(const std::string& module, const ModuleFormat& format, std::int64_t out);
     void fault(const std::string& text);
 
     const Checkpoint& m_checkpoint;
     ExecContext& m_context;
     std::string m_modelType;
-    std::map<std::string, ModuleFormat> m_formats;
+    QuantizedRecord m_record;
     std::set<std::string> m_claimed;
     std::set<std::string> m_modules;
     std::vector<std::string> m_faults;

@@ -42,15 +42,18 @@ void gemv(
                          .coefficients = weight.planes->coefficients.view(),
                          .bias = bias,
                          .y = y});
-        return;
+    } else {
+        run(context, LutGemv{
+                         .x = x,
+                         .packed = weight.packed.view(),
+                         .table = weight.table.view(),
+                         .bits = weight.bits,
+                         .bias = bias,
+                         .y = y});
     }
-    run(context, LutGemv{
-                     .x = x,
-                     .packed = weight.packed.view(),
-                     .table = weight.table.view(),
-                     .bits = weight.bits,
-                     .bias = bias,
-                     .y = y});
+    if (weight.sparse) {
+        run(context, SpmvCsr{.x = x, .sparse = weight.sparse->view(), .y = y});
+    }
 }
 
 void dequantizeRows(
@@ -73,6 +76,9 @@ void dequantizeRows(
                      .bits = weight.bits,
                      .rowFrom = rowFrom,
                      .w = w});
+    if (weight.sparse) {
+        run(context, AddSparse{.sparse = weight.sparse->view(), .rowFrom = rowFrom, .w = w});
+    }
 }
 
 /// y = x * w^T (+ bias), a tile of output rows at a time: never the whole matrix widened.

@@ -7,6 +7,8 @@
 #include "kernels/ops/plane_gemv/plane_gemv.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 
 namespace lathe {
 
@@ -30,6 +32,12 @@ void widen(ExecContext& context, ConstView from, TensorView to) {
                 from.ptr<Element>() + first, from.ptr<Element>() + last, to.ptr<float>() + first,
                 [](Element value) { return toFloat(value); });
         });
+}
+
+std::string percent(double share) {
+    std::array<char, 32> text{};
+    std::snprintf(text.data(), text.size(), "%.3g %%", 100.0 * share);
+    return text.data();
 }
 
 /// Dense weights have no op that widens them: on a GPU they go by way of the host.
@@ -79,7 +87,13 @@ std::int64_t storedBytes(const Weight& weight) {
             [](const GroupWeight& group) {
                 return bytesOf(group.packed) + bytesOf(group.scale) + bytesOf(group.zero);
             },
-            [](const LutWeight& lut) { return bytesOf(lut.packed) + bytesOf(lut.table); },
+            [](const LutWeight& lut) {
+                const std::int64_t sparse = lut.sparse ? bytesOf(lut.sparse->rowPointers) +
+                                                             bytesOf(lut.sparse->columns) +
+                                                             bytesOf(lut.sparse->values)
+                                                       : 0;
+                return bytesOf(lut.packed) + bytesOf(lut.table) + sparse;
+            },
         },
         weight);
 }
@@ -100,7 +114,49 @@ std::string describe(const Weight& weight) {
                 return "group " + std::to_string(group.bits) + " bit / " +
                        (group.groupSize == 0 ? "row" : std::to_string(group.groupSize));
             },
-            [](const LutWeight& lut) { return "lut " + std::to_string(lut.bits) + " bit"; },
+            [&](const LutWeight& lut) {
+                return "lut " + std::to_string(lut.bits) + " bit" +
+                       (lut.sparse ? " + " + percent(sparseShare(weight)) : "");
+            },
+        },
+        weight);
+}
+
+double sparseShare(const Weight& weight) {
+    const auto* lut = std::get_if<LutWeight>(&weight);
+    if (lut == nullptr || !lut->sparse) {
+        return 0.0;
+    }
+    const double count =
+        static_cast<double>(outFeatures(weight)) * static_cast<double>(inFeatures(weight));
+    return static_cast<double>(lut->sparse->values.shape()[0]) / count;
+}
+
+SparseView SparseRows::view() const {
+    return {.rowPointers = rowPointers.view(), .columns = columns.view(), .values = values.view()};
+}
+
+Weight share(const Weight& weight) {
+    return std::visit(
+        Overloaded{
+            [](const DenseWeight& dense) -> Weight { return DenseWeight{dense.w.share()}; },
+            [](const GroupWeight& group) -> Weight {
+                return GroupWeight{group.packed.share(), group.scale.share(), group.zero.share(),
+                                   group.bits,           group.groupSize,     group.in};
+            },
+            [](const LutWeight& lut) -> Weight {
+                LutWeight copy{lut.packed.share(), lut.table.share(), lut.bits, lut.in};
+                if (lut.sparse) {
+                    copy.sparse = SparseRows{
+                        lut.sparse->rowPointers.share(), lut.sparse->columns.share(),
+                        lut.sparse->values.share()};
+                }
+                if (lut.planes) {
+                    copy.planes =
+                        LutPlanes{lut.planes->words.share(), lut.planes->coefficients.share()};
+                }
+                return copy;
+            },
         },
         weight);
 }
@@ -145,6 +201,12 @@ Weight toDevice(const Weight& weight, Device device, ExecContext& context) {
                     .table = lut.table.to(device, context),
                     .bits = lut.bits,
                     .in = lut.in};
+                if (lut.sparse) {
+                    result.sparse = SparseRows{
+                        lut.sparse->rowPointers.to(device, context),
+                        lut.sparse->columns.to(device, context),
+                        lut.sparse->values.to(device, context)};
+                }
                 if (device == context.device()) {
                     arrangePlanes(context, result);
                 }
@@ -177,6 +239,9 @@ Tensor dequantize(ExecContext& context, const Weight& weight) {
                                  .table = lut.table.view(),
                                  .bits = lut.bits,
                                  .w = result.view()});
+                if (lut.sparse) {
+                    run(context, AddSparse{.sparse = lut.sparse->view(), .w = result.view()});
+                }
                 return result;
             },
         },

@@ -10,6 +10,8 @@
 
 namespace lathe {
 
+using test::dequantized;
+using test::inMemory;
 using test::largestDifference;
 using test::logitsOf;
 using test::MemoryCheckpoint;
@@ -86,31 +88,9 @@ private:
 
 namespace {
 
-/// The float model whose matrices are what the quantized one stands for.
-std::unique_ptr<LlamaModel> dequantized(ExecContext& context, const LlamaModel& model) {
-    auto result = model.share();
-    for (const LlamaModel::Module& module : result->modules()) {
-        module.linear->weight = DenseWeight{dequantize(context, module.linear->weight)};
-    }
-    return result;
-}
-
 std::size_t filesIn(const std::filesystem::path& folder) {
     return static_cast<std::size_t>(std::distance(
         std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator()));
-}
-
-/// The checkpoint of a saved model in memory, to be damaged.
-MemoryCheckpoint inMemory(const std::filesystem::path& folder) {
-    const auto saved = Checkpoint::open(folder);
-    MemoryCheckpoint checkpoint;
-    checkpoint.json = saved->config();
-    checkpoint.records = saved->metadata();
-    for (const auto& [name, entry] : saved->entries()) {
-        checkpoint.tensors.emplace(name, saved->tensor(name));
-    }
-    checkpoint.seal();
-    return checkpoint;
 }
 
 } // namespace
@@ -272,7 +252,9 @@ void QuantizedModelTest::damagedRecordsAreRefused_data() {
     add("no JSON", "{", "lathe.format");
     add("a list", "[]", "is not a JSON object");
     add("no version", R"({"modules": {}})", "'version' is missing");
-    add("newer version", R"({"version": 2, "modules": {}})", "version 2 of the format");
+    add("newer version", R"({"version": 3, "modules": {}})", "version 3 of the format");
+    add("no checksum of the record", R"({"version": 2, "modules": {}})",
+        "lathe.provenance: the record is missing");
     add("no modules", R"({"version": 1})", "'modules' is missing");
     add("modules are a list", R"({"version": 1, "modules": []})", "'modules' is missing or not");
     add("unknown kind", R"({"version": 1, "modules": {"m": {"kind": "vq", "bits": 4, "in": 64}}})",
@@ -289,6 +271,18 @@ void QuantizedModelTest::damagedRecordsAreRefused_data() {
     add("negative group",
         R"({"version": 1, "modules": {"m": {"kind": "group", "bits": 4, "group": -1, "in": 64}}})",
         "'group' is -1");
+    add("sparse groups",
+        R"({"version": 1, "modules": {"m":
+        {"kind": "group", "bits": 4, "in": 64, "sparse": 1}}})",
+        "only look-up tables");
+    add("too wide for sparse",
+        R"({"version": 1, "modules": {"m":
+        {"kind": "lut", "bits": 4, "in": 65537, "sparse": 1}}})",
+        "at most 65536 columns");
+    add("sparse values of another type",
+        R"({"version": 1, "modules": {"m":
+        {"kind": "lut", "bits": 4, "in": 64, "sparse": 1, "sparse_values": "F8"}}})",
+        "sparse values of type 'F8'");
     add("unknown module",
         R"({"version": 1, "modules": {"model.layers.9.mlp.up_proj":
         {"kind": "lut", "bits": 4, "in": 64}}})",

@@ -155,4 +155,24 @@ double largestDifference(std::span<const float> a, std::span<const float> b) {
     return worst;
 }
 
+MemoryCheckpoint inMemory(const std::filesystem::path& folder) {
+    const auto saved = Checkpoint::open(folder);
+    MemoryCheckpoint checkpoint;
+    checkpoint.json = saved->config();
+    checkpoint.records = saved->metadata();
+    for (const auto& [name, entry] : saved->entries()) {
+        checkpoint.tensors.emplace(name, saved->tensor(name));
+    }
+    checkpoint.seal();
+    return checkpoint;
+}
+
+std::unique_ptr<LlamaModel> dequantized(ExecContext& context, const LlamaModel& model) {
+    auto result = model.share();
+    for (const LlamaModel::Module& module : result->modules()) {
+        module.linear->weight = DenseWeight{dequantize(context, module.linear->weight)};
+    }
+    return result;
+}
+
 } // namespace lathe::test

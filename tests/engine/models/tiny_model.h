@@ -54,4 +54,9 @@ std::vector<float> logitsOf(
 std::vector<float> copied(ConstView view);
 double largestDifference(std::span<const float> a, std::span<const float> b);
 
+/// The float model whose matrices are what the quantized one stands for.
+std::unique_ptr<LlamaModel> dequantized(ExecContext& context, const LlamaModel& model);
+/// The checkpoint of a saved model in memory, to be damaged.
+MemoryCheckpoint inMemory(const std::filesystem::path& folder);
+
 } // namespace lathe::test
