@@ -8,8 +8,12 @@
 /// What quantizers.cpp puts into the list.
 namespace lathe {
 
-/// Exact 1-D k-means per output row, weighted by the sensitivities when there are any.
+/// Exact 1-D k-means per output row, all weights alike.
 std::unique_ptr<Quantizer> makeKmeans();
+/// The same, weighted by the sensitivities.
+std::unique_ptr<Quantizer> makeSqueezeLlm();
+/// The same with a sparse part beside the tables.
+std::unique_ptr<Quantizer> makeSqueezeLlmSparse();
 /// Uniform grid between the smallest and the largest weight of each group, zero included.
 std::unique_ptr<Quantizer> makeRoundToNearest();
 /// Uniform grid between minus and plus the largest magnitude of each group.

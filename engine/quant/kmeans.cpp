@@ -8,8 +8,10 @@ namespace lathe {
 
 namespace {
 
-class Kmeans final : public Quantizer {
+/// Exact k-means per output row, in the three forms that its description tells.
+class ExactTables final : public Quantizer {
 public:
+    explicit ExactTables(QuantizerInfo info) : m_info(std::move(info)) {}
     const QuantizerInfo& info() const override { return m_info; }
 
     Weight quantize(
@@ -21,19 +23,39 @@ public:
                                  std::span<const float> weights) {
             return Kmeans1d::optimum(values, weights, 1 << options.bits);
         };
-        return quantizeRows(run, cpu, w, statistics, options, optimum);
+        return quantizeRows(run, cpu, w, usedBy(m_info, statistics), options, optimum);
     }
 
 private:
-    QuantizerInfo m_info{
-        .id = "kmeans",
-        .title = "k-means (exact, per row)",
-        .paper = "SqueezeLLM, arXiv 2306.07629",
-        .usesGroups = false};
+    QuantizerInfo m_info;
 };
+
+constexpr const char* kPaper = "SqueezeLLM, arXiv 2306.07629";
 
 } // namespace
 
-std::unique_ptr<Quantizer> makeKmeans() { return std::make_unique<Kmeans>(); }
+std::unique_ptr<Quantizer> makeKmeans() {
+    return std::make_unique<ExactTables>(QuantizerInfo{
+        .id = "kmeans", .title = "k-means (exact, per row)", .paper = kPaper, .minimumBits = 1});
+}
+
+std::unique_ptr<Quantizer> makeSqueezeLlm() {
+    return std::make_unique<ExactTables>(QuantizerInfo{
+        .id = "squeezellm",
+        .title = "SqueezeLLM, dense only",
+        .paper = kPaper,
+        .usesSensitivity = true,
+        .minimumBits = 1});
+}
+
+std::unique_ptr<Quantizer> makeSqueezeLlmSparse() {
+    return std::make_unique<ExactTables>(QuantizerInfo{
+        .id = "squeezellm-sparse",
+        .title = "SqueezeLLM, dense and sparse",
+        .paper = kPaper,
+        .usesSensitivity = true,
+        .usesSparse = true,
+        .minimumBits = 1});
+}
 
 } // namespace lathe

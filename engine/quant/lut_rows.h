@@ -11,12 +11,15 @@
 /// What quantizers with a table per output row share: all but the choice of the clusters.
 namespace lathe {
 
-/// Clusters one row. @param weights the row's sensitivities, or empty for all ones
+/// Clusters one row, without the weights of its sparse part.
+/// @param weights the sensitivities, or empty for all ones
 using RowClustering = std::function<Clustering(
     std::int64_t row, std::span<const float> values, std::span<const float> weights)>;
 
 /// Clusters every row of w into 2^bits centroids, rounds those to F16 and gives every weight the
-/// nearest entry of the table that is stored.
+/// nearest entry of the table that is stored. Weights of the sparse part do not take part in the
+/// clustering; each has the code of the entry nearest to zero, and the difference to that entry as
+/// its sparse value: F16, or F32 when one of the matrix exceeds F16.
 /// @param w as checkQuantizable wants it
 /// @throws InputError naming the row for a NaN, an Inf or a centroid beyond F16; Cancelled.
 LutWeight quantizeRows(

@@ -3,6 +3,7 @@
 
 #include "engine/core/check.h"
 #include "kernels/core/half.h"
+#include "kernels/ops/spmv_csr/spmv_csr.h"
 
 #include <algorithm>
 #include <cmath>
@@ -48,6 +49,26 @@ void checkQuantizable(
              !sensitivity.device.isCuda()),
         where + ": its sensitivities are " + sensitivity.shape.text() + ", needed is " +
             w.shape.text() + " of F32 on the host");
+    LATHE_CHECK(
+        !info.usesSensitivity || sensitivity.data != nullptr,
+        where + ": the method weighs errors by sensitivities, of which there are none");
+    LATHE_CHECK(
+        statistics.sparse.empty() || w.shape[1] <= kMostSparseColumns,
+        where + " has " + std::to_string(w.shape[1]) +
+            " columns; the sparse part names at most 65536");
+    LATHE_CHECK(
+        statistics.sparse.empty() ||
+            (statistics.sparse.front() >= 0 && statistics.sparse.back() < w.elementCount() &&
+             std::ranges::adjacent_find(statistics.sparse, std::greater_equal<>()) ==
+                 statistics.sparse.end()),
+        where + ": the positions of the sparse part are not ascending indices into it");
+}
+
+LayerStatistics usedBy(const QuantizerInfo& info, const LayerStatistics& statistics) {
+    return {
+        .name = statistics.name,
+        .sensitivity = info.usesSensitivity ? statistics.sensitivity : ConstView{},
+        .sparse = info.usesSparse ? statistics.sparse : std::span<const std::int64_t>{}};
 }
 
 void readRow(ConstView w, std::int64_t row, const std::string& name, std::span<float> values) {

@@ -18,6 +18,9 @@ void checkQuantizable(
     const QuantizerInfo& info, ConstView w, const LayerStatistics& statistics,
     const QuantizeOptions& options);
 
+/// What of the statistics the quantizer uses.
+LayerStatistics usedBy(const QuantizerInfo& info, const LayerStatistics& statistics);
+
 /// Row `row` of w widened to F32. @throws InputError naming matrix, row and column of a NaN or Inf.
 void readRow(ConstView w, std::int64_t row, const std::string& name, std::span<float> values);
 

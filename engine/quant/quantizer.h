@@ -6,23 +6,28 @@
 #include "engine/core/run_control.h"
 #include "engine/nn/weight.h"
 
+#include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 
 namespace lathe {
 
-/// What is known of a matrix beside its values. Sensitivities (Fisher diagonal) come with
-/// SqueezeLLM's weighting; empty means all weights count alike.
+/// What is known of a matrix beside its values.
 struct LayerStatistics {
     std::string name;        ///< module name, for messages
-    ConstView sensitivity{}; ///< [out, in] F32, or empty
+    ConstView sensitivity{}; ///< [out, in] F32, the Fisher diagonal; empty: not known
+    /// Flat indices of the weights that a sparse part holds instead of the tables, ascending.
+    std::span<const std::int64_t> sparse{};
 };
 
 struct QuantizerInfo {
     std::string id;    ///< "kmeans"
     std::string title; ///< "k-means (exact, per row)"
     std::string paper{};
-    bool usesGroups = false; ///< false: `group` is ignored and stored as 0
+    bool usesGroups = false;      ///< false: `group` is ignored and stored as 0
+    bool usesSensitivity = false; ///< true: refuses matrices without sensitivities
+    bool usesSparse = false;      ///< true: what LayerStatistics::sparse names leaves the tables
     int minimumBits = 2, maximumBits = 8;
 };
 
@@ -46,7 +51,7 @@ public:
         const QuantizeOptions& options) const = 0;
 };
 
-/// The list: kmeans, rtn, rtn-sym.
+/// The list: kmeans, rtn, rtn-sym, squeezellm, squeezellm-sparse.
 const Registry<Quantizer>& quantizers();
 
 } // namespace lathe

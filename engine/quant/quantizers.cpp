@@ -9,6 +9,8 @@ const Registry<Quantizer>& quantizers() {
         registry.add(makeKmeans());
         registry.add(makeRoundToNearest());
         registry.add(makeSymmetricRoundToNearest());
+        registry.add(makeSqueezeLlm());
+        registry.add(makeSqueezeLlmSparse());
         return registry;
     }();
     return list;

@@ -40,7 +40,7 @@ private slots:
     void weightedOracle() {
         const Tensor w = test::matrix(1, 12, kValues);
         const Tensor fisher = test::matrix(1, 12, kWeights);
-        const Weight four = test::quantized("kmeans", w, {.bits = 2}, 1, fisher.view());
+        const Weight four = test::quantized("squeezellm", w, {.bits = 2}, 1, fisher.view());
         const std::vector<float> table = rounded({-304.0 / 13, 19.0 / 26, 167.0 / 9, 52.0});
         QCOMPARE(tableOf(four, 0), table);
         std::vector<float> wanted;
@@ -146,7 +146,8 @@ private slots:
         const Tensor matrix = test::matrix(1, in, w);
         const Tensor sensitivity = test::matrix(1, in, fisher);
         QVERIFY(
-            weightedError(test::quantized("kmeans", matrix, {.bits = 3}, 1, sensitivity.view())) <
+            weightedError(
+                test::quantized("squeezellm", matrix, {.bits = 3}, 1, sensitivity.view())) <
             0.9 * weightedError(test::quantized("kmeans", matrix, {.bits = 3})));
     }
 };

@@ -29,14 +29,27 @@ std::vector<float> heavyTailed(std::int64_t count, double scale, std::uint64_t s
     return values;
 }
 
+Tensor allOnes(const Shape& shape) {
+    Tensor ones = Tensor::empty(shape, DType::F32, Device{});
+    std::ranges::fill(std::span(ones.view().ptr<float>(), ones.bytes() / sizeof(float)), 1.0F);
+    return ones;
+}
+
 Weight quantized(
     const std::string& id, const Tensor& w, QuantizeOptions options, int threads,
-    ConstView sensitivity) {
+    ConstView sensitivity, std::span<const std::int64_t> sparse) {
     SilentSink sink;
     RunControl run(1, sink, {});
     ExecContext cpu(Device{}, {.target = Target::Scalar, .threads = threads});
-    return quantizers().at(id).quantize(
-        run, cpu, w.view(), {.name = "layer.7.up", .sensitivity = sensitivity}, options);
+    const Quantizer& quantizer = quantizers().at(id);
+    Tensor ones;
+    if (quantizer.info().usesSensitivity && sensitivity.data == nullptr) {
+        ones = allOnes(w.shape());
+        sensitivity = ones.view();
+    }
+    return quantizer.quantize(
+        run, cpu, w.view(), {.name = "layer.7.up", .sensitivity = sensitivity, .sparse = sparse},
+        options);
 }
 
 std::vector<float> values(const Weight& weight) {

@@ -20,14 +20,15 @@ public:
 /// [out, in] on the host from row-major values, converted to `dtype`.
 Tensor matrix(
     std::int64_t out, std::int64_t in, const std::vector<float>& values, DType dtype = DType::F32);
+Tensor allOnes(const Shape& shape);
 /// Normal numbers times `scale`, with some rare large ones.
 std::vector<float> heavyTailed(std::int64_t count, double scale, std::uint64_t seed);
 
 /// Runs a quantizer of the list on `threads` threads of the scalar target, with the module name
-/// "layer.7.up".
+/// "layer.7.up". Where it needs sensitivities and none are given, all are 1.
 Weight quantized(
     const std::string& id, const Tensor& w, QuantizeOptions options, int threads = 2,
-    ConstView sensitivity = {});
+    ConstView sensitivity = {}, std::span<const std::int64_t> sparse = {});
 
 /// The weight widened by the scalar kernels, row-major.
 std::vector<float> values(const Weight& weight);
