@@ -17,8 +17,9 @@ struct GgufType {
     std::string_view name;
     std::int64_t blockElements; ///< elements of a row come in blocks of this many
     std::size_t blockBytes;
-    /// Turns blocks into floats; null for plain elements.
-    void (*widen)(const std::byte* blocks, std::int64_t blockCount, float* elements);
+    /// Turns blocks into floats.
+    using Widen = void (*)(const std::byte* blocks, std::int64_t blockCount, float* elements);
+    Widen widen;   ///< null for plain elements
     DType dtype;   ///< what a tensor of this type is read as
     bool readable; ///< false: known by name and size only
 };

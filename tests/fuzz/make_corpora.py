@@ -117,6 +117,13 @@ def make_gguf():
     write(target, "quantized", llama_keys(Gguf(), "qwen2").f32("qwen2.rope.freq_base", 1e6)
           .tensor("token_embd.weight", [32, 2], 8, 68).tensor("blk.0.attn_q.bias", [8], 30, 16)
           .bytes())
+    blocks = llama_keys(Gguf()).tensor("token_embd.weight", [8, 4], 1, 64)
+    blocks.tensor("blk.0.attn_q.weight", [32, 4], 2, 72)
+    for name, row, kind, size in (("attn_v", 32, 3, 20), ("attn_output", 32, 6, 22),
+                                  ("ffn_norm", 32, 7, 24), ("ffn_gate", 256, 12, 144),
+                                  ("ffn_up", 256, 13, 176), ("ffn_down", 256, 14, 210)):
+        blocks.tensor(f"blk.0.{name}.weight", [row], kind, size)
+    write(target, "blocks", blocks.bytes())
     pieces = ["<unk>", "<s>", "</s>", "<0x0A>", "\u2581", "a", "b", "\u2581a", "ab", "<tool>"]
     write(target, "spm", Gguf().text("tokenizer.ggml.model", "llama")
           .texts("tokenizer.ggml.tokens", pieces)

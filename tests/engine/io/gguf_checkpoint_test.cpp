@@ -79,6 +79,51 @@ private slots:
         }
     }
 
+    /// Single blocks as llama.cpp's quantizer wrote them; the hashes are of what an independent
+    /// reading of them gives, which agrees with llama.cpp's own on all tensors they are from.
+    void blocksOfLlamaCppDequantizeToTheBit_data() {
+        QTest::addColumn<unsigned>("type");
+        QTest::addColumn<QByteArray>("hash");
+        QTest::addColumn<QByteArray>("block");
+        const auto add = [](unsigned type, const char* hash, const char* block) {
+            QTest::newRow(findGgufType(type)->name.data())
+                << type << QByteArray(hash) << QByteArray::fromHex(block);
+        };
+        add(2, "3dc3545eb7fd8737", "7929b86234bbd59c88f97a962dcc9b9a0684");
+        add(3, "dcb709b6bc10fd1b", "42282fb4758777e995695ab98785ab666950bf65");
+        add(6, "c92cdd15b7a75a7a", "2f24e8549a47eb0deec239d3b4730e1a47ddc3a06fda");
+        add(7, "523f76b78593c7d7", "1f242fb4e8549a47eb0deec239d3b4730e1a47ddc3a06fda");
+        add(12, "27b90b606efefbd8",
+            "4b11d81cb7f9efeeb6f8ade46efff7d885e09ba8089a875bb2df397c77a67a48715585c3"
+            "b8a747285649c948a392f5ad65a58c5c9cc4053f664a527716f020965c5b8158389e1834"
+            "2699e8d9369a6db9a97c9577ce97464777646382aa737789829585635a987666e988b447"
+            "008560a37838965654bcc5d876b5659477b558970821a0aea5a7ac72513177a545aa36f8");
+        add(13, "e42491a0e5dbe2c3",
+            "8e19522abfefb3ec76acade6f5f0bcf9b999975bada92ef0ffbf0faea174f2f5c4c63abd"
+            "fed8d0f4dbe4c7bdb6d0b8f2e1d126169a88ffdb11093578e30b75b52ad62f1e8bd6c7df"
+            "0f50c06067b8cf2d5a7eb2def34e711b0501657ec086f4d2cee38914704c523c1e89e215"
+            "4b4faf0d7ea069dd38350b2779d89211aa1f7df7a07d1bb5f1fd212d00b7ec6b35925919"
+            "edfe6ff57fb09716405caecb7f048f2179539b3f9b0984f24636ab1b5cc69524");
+        add(14, "10acb80289b62ece",
+            "888ef2eddba592105630391d32b6b55ca1c6c6acb5019104487ad9564b27448c1b117824"
+            "4faa3caaef4622b20013d16c11298c3bbe541d96ea4e1d5cb44810b66659151be10e817c"
+            "3d778dcea15b5cb49d6b9c0145faaf004f59c653500b11a051c2d62220d6660470f9aaad"
+            "7cf520aa13a6828b77778dc93ee4d0701163c9dba66345854d25e6896390bd68ea36b969"
+            "888975909246dabea95a121aa454811795d866e9e0052e1da92aaa66912ad9551839b985"
+            "a79a85767e3a5da6609924d9749d72786d577b6a6bb1538054795282cf84");
+    }
+    void blocksOfLlamaCppDequantizeToTheBit() {
+        QFETCH(unsigned, type);
+        QFETCH(QByteArray, hash);
+        QFETCH(QByteArray, block);
+        GgufBuilder builder;
+        const auto elements = static_cast<std::uint64_t>(findGgufType(type)->blockElements);
+        builder.tensor("w", {elements}, type, 0);
+        builder.data = block.toStdString();
+        const GgufFile file = GgufFile::parse(test::storageOf(builder.bytes()), "m.gguf");
+        QCOMPARE(fnv1a(floatsOf(file.tensor("w"))), hash.toStdString());
+    }
+
     void configEqualsTheSource() {
         compareConfig("lm-little-f16", test::bundledModel("lm-little"));
         compareConfig("lm-little-q8_0", test::bundledModel("lm-little"));
