@@ -131,12 +131,16 @@ void GgufCheckpoint::addEntries() {
     }
 }
 
-Tensor GgufCheckpoint::tensor(const std::string& name) const {
+const GgufCheckpoint::Source& GgufCheckpoint::at(const std::string& name) const {
     const auto found = m_sources.find(name);
     if (found == m_sources.end()) {
         throw FormatError(m_file.name() + ": has no tensor '" + printable(name) + "'");
     }
-    const Source& source = found->second;
+    return found->second;
+}
+
+Tensor GgufCheckpoint::tensor(const std::string& name) const {
+    const Source& source = at(name);
     if (source.interleavedHeads == 0) {
         return m_file.tensor(source.name);
     }
@@ -146,6 +150,14 @@ Tensor GgufCheckpoint::tensor(const std::string& name) const {
         const std::int64_t half = headDim / 2;
         return row - within + (within < half ? 2 * within : 2 * (within - half) + 1);
     });
+}
+
+std::int64_t GgufCheckpoint::storedBytes(const std::string& name) const {
+    return static_cast<std::int64_t>(m_file.entries().at(at(name).name).bytes);
+}
+
+std::string GgufCheckpoint::storedType(const std::string& name) const {
+    return std::string(m_file.entries().at(at(name).name).type->name);
 }
 
 std::shared_ptr<const Tokenizer> GgufCheckpoint::tokenizer() const {

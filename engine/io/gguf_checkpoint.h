@@ -20,6 +20,8 @@ public:
     const Json& config() const override { return m_config; }
     const std::map<std::string, Entry>& entries() const override { return m_entries; }
     Tensor tensor(const std::string& name) const override;
+    std::int64_t storedBytes(const std::string& name) const override;
+    std::string storedType(const std::string& name) const override;
     const std::map<std::string, std::string>& metadata() const override { return m_metadata; }
     std::shared_ptr<const Tokenizer> tokenizer() const override;
     const std::filesystem::path& path() const override { return m_path; }
@@ -37,6 +39,7 @@ private:
 
     void addEntries();
     Source sourceOf(const std::string& ggufName) const;
+    const Source& at(const std::string& name) const;
 
     std::filesystem::path m_path;
     GgufFile m_file;

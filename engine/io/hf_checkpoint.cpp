@@ -110,12 +110,22 @@ void HfCheckpoint::addShards(const std::filesystem::path& index) {
     }
 }
 
-Tensor HfCheckpoint::tensor(const std::string& name) const {
+const SafetensorsFile& HfCheckpoint::fileOf(const std::string& name) const {
     const auto found = m_fileOf.find(name);
     if (found == m_fileOf.end()) {
         throw FormatError(m_path.string() + ": has no tensor '" + printable(name) + "'");
     }
-    return m_files[found->second].tensor(name);
+    return m_files[found->second];
+}
+
+Tensor HfCheckpoint::tensor(const std::string& name) const { return fileOf(name).tensor(name); }
+
+std::int64_t HfCheckpoint::storedBytes(const std::string& name) const {
+    return static_cast<std::int64_t>(fileOf(name).entries().at(name).bytes);
+}
+
+std::string HfCheckpoint::storedType(const std::string& name) const {
+    return std::string(nameOf(fileOf(name).entries().at(name).dtype));
 }
 
 std::shared_ptr<const Tokenizer> HfCheckpoint::tokenizer() const {

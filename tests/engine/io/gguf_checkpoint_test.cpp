@@ -124,6 +124,26 @@ private slots:
         QCOMPARE(fnv1a(floatsOf(file.tensor("w"))), hash.toStdString());
     }
 
+    void storedSizesAreThoseOfTheFile() {
+        GgufBuilder builder = GgufBuilder::llama();
+        builder.data = std::string(4 * 18 + 24, 'x'); // to the next multiple of 32
+        builder.tensor("blk.0.attn_q.weight", {32, 4}, 2, 0);
+        builder.floatsTensor("blk.0.attn_norm.weight", {8}, std::vector<float>(8));
+        builder.floatsTensor("blk.0.ffn_up.weight", {8, 2}, std::vector<float>(16));
+        builder.floatsTensor("blk.0.ffn_up.bias", {2}, {1, 2});
+        builder.floatsTensor("output.weight", {8, 10}, std::vector<float>(80));
+        const auto checkpoint = checkpointOf(builder);
+        const std::string q = "model.layers.0.self_attn.q_proj.weight";
+        QCOMPARE(checkpoint->storedBytes(q), std::int64_t{4 * 18});
+        QCOMPARE(checkpoint->storedType(q), std::string("Q4_0"));
+        QCOMPARE(checkpoint->tensor(q).bytes(), std::size_t{4 * 32 * 4});
+        QCOMPARE(checkpoint->storedBytes("lm_head.weight"), std::int64_t{320});
+        QCOMPARE(checkpoint->storedType("lm_head.weight"), std::string("F32"));
+        QCOMPARE(storedBlockMatrixBytes(*checkpoint), std::int64_t{4 * 18 + 64});
+        LATHE_VERIFY_THROWS(checkpoint->storedBytes("x"), FormatError, "no tensor 'x'");
+        LATHE_VERIFY_THROWS(checkpoint->storedType("x"), FormatError, "no tensor 'x'");
+    }
+
     void configEqualsTheSource() {
         compareConfig("lm-little-f16", test::bundledModel("lm-little"));
         compareConfig("lm-little-q8_0", test::bundledModel("lm-little"));

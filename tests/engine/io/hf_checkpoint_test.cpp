@@ -47,6 +47,30 @@ private slots:
         QCOMPARE(checkpoint->tensor("b").view().as<std::uint8_t>()[0], std::uint8_t{'2'});
     }
 
+    void storedSizesAreThoseOfTheFile() {
+        const auto tensor = [](const char* type, const Json& shape, int from, int to) {
+            return Json{{"dtype", type}, {"shape", shape}, {"data_offsets", {from, to}}};
+        };
+        const std::string up = "model.layers.0.mlp.up_proj";
+        Json header;
+        header[up + ".packed"] = tensor("I32", {2, 1}, 0, 8);
+        header[up + ".table"] = tensor("F16", {2, 4}, 8, 24);
+        header[up + ".bias"] = tensor("F16", {2}, 24, 28);
+        header["model.layers.0.input_layernorm.weight"] = tensor("F16", {2}, 28, 32);
+        header["model.embed_tokens.weight"] = tensor("BF16", {3, 2}, 32, 44);
+        test::writeFile(
+            folder() / "model.safetensors",
+            test::safetensorsBytes(dumpJson(header), std::string(44, 'x')));
+        const auto checkpoint = Checkpoint::open(folder());
+        QCOMPARE(checkpoint->storedBytes(up + ".table"), std::int64_t{16});
+        QCOMPARE(checkpoint->storedType(up + ".table"), std::string("F16"));
+        QCOMPARE(checkpoint->storedBytes("model.embed_tokens.weight"), std::int64_t{12});
+        QCOMPARE(checkpoint->storedType("model.embed_tokens.weight"), std::string("BF16"));
+        QCOMPARE(storedBlockMatrixBytes(*checkpoint), std::int64_t{8 + 16});
+        LATHE_VERIFY_THROWS(checkpoint->storedBytes("x"), FormatError, "no tensor 'x'");
+        LATHE_VERIFY_THROWS(checkpoint->storedType("x"), FormatError, "no tensor 'x'");
+    }
+
     void brokenIndexIsNamed_data() {
         QTest::addColumn<QString>("index");
         QTest::addColumn<QString>("part");

@@ -25,6 +25,12 @@ public:
     const Json& config() const override { return json; }
     const std::map<std::string, Entry>& entries() const override { return m_entries; }
     Tensor tensor(const std::string& name) const override { return tensors.at(name).share(); }
+    std::int64_t storedBytes(const std::string& name) const override {
+        return static_cast<std::int64_t>(tensors.at(name).bytes());
+    }
+    std::string storedType(const std::string& name) const override {
+        return std::string(nameOf(tensors.at(name).dtype()));
+    }
     const std::map<std::string, std::string>& metadata() const override { return records; }
     std::shared_ptr<const Tokenizer> tokenizer() const override { return nullptr; }
     const std::filesystem::path& path() const override { return m_path; }
