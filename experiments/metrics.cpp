@@ -5,7 +5,9 @@
 #include "engine/core/check.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numbers>
 #include <numeric>
@@ -34,6 +36,26 @@ double sum(std::span<const double> values) {
     return std::accumulate(values.begin(), values.end(), 0.0);
 }
 
+template <class T>
+std::vector<double> ranked(std::span<const T> values) {
+    LATHE_CHECK(!values.empty(), "no values to take a percentile of");
+    std::vector<double> sorted(values.begin(), values.end());
+    LATHE_CHECK(
+        std::ranges::none_of(sorted, [](double value) { return std::isnan(value); }),
+        "no percentile of values that are not numbers");
+    std::ranges::sort(sorted);
+    return sorted;
+}
+
+double atShare(std::span<const double> sorted, double share) {
+    LATHE_CHECK(share >= 0.0 && share <= 1.0, "a percentile's share must be from 0 to 1");
+    const double rank = share * static_cast<double>(sorted.size() - 1);
+    const auto below = static_cast<std::size_t>(std::floor(rank));
+    const std::size_t above = std::min(below + 1, sorted.size() - 1);
+    const double part = rank - std::floor(rank);
+    return part == 0.0 ? sorted[below] : sorted[below] + part * (sorted[above] - sorted[below]);
+}
+
 } // namespace
 
 double mean(std::span<const double> values) {
@@ -44,15 +66,16 @@ double mean(std::span<const double> values) {
 double median(std::span<const double> values) { return percentile(values, 0.5); }
 
 double percentile(std::span<const double> values, double share) {
-    LATHE_CHECK(!values.empty(), "no values to take a percentile of");
-    LATHE_CHECK(share >= 0.0 && share <= 1.0, "a percentile's share must be from 0 to 1");
-    std::vector<double> sorted(values.begin(), values.end());
-    std::ranges::sort(sorted);
-    const double rank = share * static_cast<double>(sorted.size() - 1);
-    const auto below = static_cast<std::size_t>(std::floor(rank));
-    const std::size_t above = std::min(below + 1, sorted.size() - 1);
-    const double part = rank - std::floor(rank);
-    return part == 0.0 ? sorted[below] : sorted[below] + part * (sorted[above] - sorted[below]);
+    return atShare(ranked(values), share);
+}
+
+std::vector<double> percentiles(std::span<const float> values, std::span<const double> shares) {
+    const std::vector<double> sorted = ranked(values);
+    std::vector<double> found;
+    for (const double share : shares) {
+        found.push_back(atShare(sorted, share));
+    }
+    return found;
 }
 
 Interval
@@ -80,6 +103,19 @@ bootstrapRatio(std::span<const double> sums, std::span<const double> counts, std
     return {percentile(ratios, 0.025), percentile(ratios, 0.975)};
 }
 
+PairedComparison pairedBootstrap(
+    std::span<const double> a, std::span<const double> b, std::span<const double> counts,
+    std::uint64_t seed) {
+    LATHE_CHECK(a.size() == b.size(), "a paired bootstrap needs the same windows of both settings");
+    std::vector<double> gaps(a.size());
+    std::ranges::transform(a, b, gaps.begin(), std::minus());
+    return {
+        .difference = sum(gaps) / sum(counts),
+        .differenceInterval = bootstrapRatio(gaps, counts, seed),
+        .ratio = sum(a) / sum(b),
+        .ratioInterval = bootstrapRatio(a, b, seed)};
+}
+
 void putWithInterval(Json& metrics, const std::string& name, double value, Interval interval) {
     metrics[name] = jsonNumber(value);
     metrics[name + "_low"] = jsonNumber(interval.low);
@@ -105,6 +141,13 @@ void putLanguageScores(Json& metrics, std::span<const WindowScore> windows, std:
     metrics["nll"] = jsonNumber(nll);
     metrics["tokens"] = static_cast<std::int64_t>(sum(columns.tokens));
     metrics["windows"] = windows.size();
+}
+
+void putTail(Json& metrics, const std::string& name, std::span<const float> values) {
+    const std::vector<double> found = percentiles(values, std::array{0.5, 0.99, 0.999});
+    metrics[name + "_median"] = jsonNumber(found[0]);
+    metrics[name + "_p99"] = jsonNumber(found[1]);
+    metrics[name + "_p999"] = jsonNumber(found[2]);
 }
 
 void putTiming(Json& metrics, const std::string& name, std::span<const double> values) {

@@ -213,6 +213,7 @@ WindowDistance distance(ExecContext& exec, ConstView reference, ConstView rows) 
         sums.kl += static_cast<double>(hostKl[i]);
         sums.agreement += hostSame[i];
     }
+    sums.tokenKl = std::move(hostKl);
     return sums;
 }
 

@@ -62,11 +62,14 @@ private:
     std::unique_ptr<DecoderState> m_state;
 };
 
-/// How far one window's predictions are from the reference model's, summed over its tokens.
+/// How far one window's predictions are from the reference model's: sums over its scored tokens and
+/// the value of each.
 struct WindowDistance {
-    double kl = 0.0;        ///< nats
-    double agreement = 0.0; ///< tokens whose most probable continuation is the same
+    double kl = 0.0;            ///< nats
+    double agreement = 0.0;     ///< tokens whose most probable continuation is the same
+    std::vector<float> tokenKl; ///< nats, in the order of the tokens
 };
+/// @param reference, rows  logits [scored tokens, vocabulary] F32 on the context's device.
 WindowDistance distance(ExecContext& exec, ConstView reference, ConstView rows);
 
 } // namespace lathe

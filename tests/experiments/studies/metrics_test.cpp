@@ -13,6 +13,7 @@ class MetricsTest : public QObject {
     Q_OBJECT
 private slots:
     void summaries();
+    void tailOfTokens();
     void perplexityOracle();
     void bitsPerByte();
     void intervalHoldsTheValue();
@@ -20,6 +21,9 @@ private slots:
     void intervalWeighsWindowsByTokens();
     void fewWindowsGiveNoInterval();
     void sameSeedSameInterval();
+    void pairedValues();
+    void pairedDrawsTakeTheSameWindows();
+    void pairedRatioOfNothingIsUnknown();
     void timingIsTheMedian();
 };
 
@@ -33,6 +37,25 @@ void MetricsTest::summaries() {
     QCOMPARE(percentile(values, 0.25), 1.75);
     LATHE_VERIFY_THROWS(mean({}), InputError, "mean");
     LATHE_VERIFY_THROWS(median({}), InputError, "percentile");
+}
+
+void MetricsTest::tailOfTokens() {
+    // 0, 1, ..., 2000 in another order (7 shares no factor with 2001), so that rank r holds r.
+    std::vector<float> values;
+    for (int i = 0; i < 2001; ++i) {
+        values.push_back(static_cast<float>(i * 7 % 2001));
+    }
+    Json metrics = Json::object();
+    putTail(metrics, "kl", values);
+    QCOMPARE(metrics.at("kl_median").get<double>(), 1000.0);
+    QCOMPARE(metrics.at("kl_p99").get<double>(), 1980.0);
+    QCOMPARE(metrics.at("kl_p999").get<double>(), 1998.0);
+    const std::array few{4.0F, 1.0F, 3.0F, 2.0F};
+    QCOMPARE(percentiles(few, std::array{1.0, 0.25, 0.0}), (std::vector{4.0, 1.75, 1.0}));
+    LATHE_VERIFY_THROWS(percentiles({}, std::array{0.5}), InputError, "no values");
+    LATHE_VERIFY_THROWS(percentiles(few, std::array{1.5}), InputError, "from 0 to 1");
+    const std::array broken{1.0F, std::nanf("")};
+    LATHE_VERIFY_THROWS(percentiles(broken, std::array{0.5}), InputError, "not numbers");
 }
 
 void MetricsTest::perplexityOracle() {
@@ -101,6 +124,52 @@ void MetricsTest::sameSeedSameInterval() {
                   bootstrapRatio(sums, counts, 3).low != bootstrapRatio(sums, counts, seed).low;
     }
     QVERIFY(differs);
+}
+
+void MetricsTest::pairedValues() {
+    const std::vector<double> a{3, 1, 4, 1, 6};
+    const std::vector<double> b{2, 1, 2, 1, 4};
+    const std::vector<double> counts{4, 4, 4, 4, 4};
+    const PairedComparison both = pairedBootstrap(a, b, counts, 1);
+    QCOMPARE(both.difference, 0.25); // (15 - 10) / 20
+    QCOMPARE(both.ratio, 1.5);
+    QVERIFY(both.differenceInterval.low < 0.25 && both.differenceInterval.high > 0.25);
+    QVERIFY(both.ratioInterval.low < 1.5 && both.ratioInterval.high > 1.5);
+    // No draw leaves what its best and worst window allow: gaps of 0 to 2 in 4, ratios of 1 to 2.
+    QVERIFY(both.differenceInterval.low >= 0.0 && both.differenceInterval.high <= 0.5);
+    QVERIFY(both.ratioInterval.low >= 1.0 && both.ratioInterval.high <= 2.0);
+    const PairedComparison turned = pairedBootstrap(b, a, counts, 1);
+    QVERIFY(std::fabs(turned.differenceInterval.low + both.differenceInterval.high) < 1e-12);
+    QVERIFY(std::fabs(turned.ratioInterval.low * both.ratioInterval.high - 1.0) < 0.02);
+    LATHE_VERIFY_THROWS(
+        pairedBootstrap(a, std::vector<double>(4, 1.0), counts, 1), InputError, "same windows");
+    const std::vector<double> four(4, 1.0);
+    QVERIFY(std::isnan(pairedBootstrap(four, four, four, 1).differenceInterval.low));
+}
+
+void MetricsTest::pairedDrawsTakeTheSameWindows() {
+    // Windows from easy to hard, where a is always 1.5 b: whichever are drawn, the ratio is 1.5 and
+    // the difference is a third of a. The intervals of either alone are wide.
+    const std::vector<double> a{1.5, 3, 6, 12, 24, 48, 96};
+    const std::vector<double> b{1, 2, 4, 8, 16, 32, 64};
+    const std::vector<double> counts(7, 2.0);
+    const PairedComparison both = pairedBootstrap(a, b, counts, 9);
+    QCOMPARE(both.ratioInterval.low, 1.5);
+    QCOMPARE(both.ratioInterval.high, 1.5);
+    const Interval alone = bootstrapRatio(a, counts, 9);
+    QVERIFY(alone.high > 3.0 * alone.low);
+    QCOMPARE(both.differenceInterval.low, alone.low / 3.0);
+    QCOMPARE(both.differenceInterval.high, alone.high / 3.0);
+}
+
+void MetricsTest::pairedRatioOfNothingIsUnknown() {
+    const std::vector<double> a{1, 2, 3, 4, 5};
+    const PairedComparison both =
+        pairedBootstrap(a, std::vector<double>(5, 0.0), std::vector<double>(5, 2.0), 1);
+    QCOMPARE(both.difference, 1.5);
+    QVERIFY(std::isfinite(both.differenceInterval.high));
+    QVERIFY(!std::isfinite(both.ratio));
+    QVERIFY(std::isnan(both.ratioInterval.low) && std::isnan(both.ratioInterval.high));
 }
 
 void MetricsTest::timingIsTheMedian() {
