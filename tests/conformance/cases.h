@@ -12,6 +12,7 @@ void addCrossEntropyCases(std::vector<Check>& checks);
 void addEmbeddingCases(std::vector<Check>& checks);
 void addGemmCases(std::vector<Check>& checks);
 void addGroupGemvCases(std::vector<Check>& checks);
+void addKmeansRowsCases(std::vector<Check>& checks);
 void addLutGemvCases(std::vector<Check>& checks);
 void addPlaneGemvCases(std::vector<Check>& checks);
 void addRmsNormCases(std::vector<Check>& checks);

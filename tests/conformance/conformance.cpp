@@ -36,6 +36,7 @@ std::vector<Check> allChecks() {
     addEmbeddingCases(checks);
     addGemmCases(checks);
     addGroupGemvCases(checks);
+    addKmeansRowsCases(checks);
     addLutGemvCases(checks);
     addPlaneGemvCases(checks);
     addRmsNormCases(checks);

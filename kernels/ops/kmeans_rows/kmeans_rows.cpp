@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/ops/kmeans_rows/kmeans_rows.h"
+
+#include "kernels/core/arguments.h"
+#include "kernels/core/dispatch.h"
+#include "kernels/core/half.h"
+#include "kernels/ops/kmeans_rows/kmeans1d.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+namespace lathe {
+
+#ifdef LATHE_HAVE_CUDA
+namespace cuda {
+void launch(ExecContext& context, const KmeansRows& op);
+}
+#endif
+
+namespace {
+
+template <class Element>
+void widen(const ConstView& view, std::int64_t row, std::span<float> values) {
+    const Element* from = view.ptr<Element>() + row * view.shape[1];
+    std::transform(
+        from, from + values.size(), values.begin(), [](Element value) { return toFloat(value); });
+}
+
+void readValues(const ConstView& view, std::int64_t row, std::span<float> values) {
+    if (view.dtype == DType::F16) {
+        widen<Half>(view, row, values);
+    } else if (view.dtype == DType::BF16) {
+        widen<BFloat16>(view, row, values);
+    } else {
+        std::copy_n(view.ptr<float>() + row * view.shape[1], values.size(), values.begin());
+    }
+}
+
+bool isUsable(std::span<const float> values, std::span<const float> weights) {
+    return std::ranges::all_of(values, [](float value) { return std::isfinite(value); }) &&
+           std::ranges::all_of(
+               weights, [](float weight) { return std::isfinite(weight) && weight >= 0.0F; });
+}
+
+void clusterRow(const KmeansRows& op, std::int64_t row) {
+    const auto n = static_cast<std::size_t>(op.values.shape[1]);
+    const std::int64_t k = op.centroids.shape[1];
+    std::vector<float> values(n);
+    readValues(op.values, row, values);
+    std::span<const float> weights;
+    if (op.weights.data != nullptr) {
+        weights = {op.weights.ptr<float>() + row * op.values.shape[1], n};
+    }
+    double* centroids = op.centroids.ptr<double>() + row * k;
+    double* curve = op.curve.data != nullptr ? op.curve.ptr<double>() + row * k : nullptr;
+    if (!isUsable(values, weights)) {
+        const double nan = std::numeric_limits<double>::quiet_NaN();
+        std::fill_n(centroids, k, nan);
+        op.cost.ptr<double>()[row] = nan;
+        std::fill_n(curve, curve != nullptr ? k : 0, nan);
+        return;
+    }
+    std::vector<double> costs;
+    const Clustering found = Kmeans1d::optimum(
+        values, weights, static_cast<int>(k), curve != nullptr ? &costs : nullptr);
+    std::ranges::copy(found.centroids, centroids);
+    op.cost.ptr<double>()[row] = found.cost;
+    std::ranges::copy(costs, curve);
+}
+
+/// Rows are independent, and each takes long: every one is worth a thread. Their memory comes from
+/// the heap, since it hangs on the distinct values of the row and the arena is the caller's.
+void kmeansRowsScalar(ExecContext& context, const KmeansRows& op) {
+    context.pool().parallelFor(op.values.shape[0], 1, [&op](std::int64_t from, std::int64_t to) {
+        for (std::int64_t row = from; row < to; ++row) {
+            clusterRow(op, row);
+        }
+    });
+}
+
+#ifdef LATHE_HAVE_CUDA
+bool fitsCuda(const KmeansRows& op) { return op.values.shape[1] <= kKmeansMaxCudaWidth; }
+#endif
+
+} // namespace
+
+template <>
+std::span<const Kernel<KmeansRows>> kernelsOf<KmeansRows>() {
+    static constexpr Kernel<KmeansRows> kTable[] = {
+#ifdef LATHE_HAVE_CUDA
+        {Target::Cuda, "cuda", cuda::launch, fitsCuda},
+#endif
+        {Target::Scalar, "scalar", kmeansRowsScalar},
+    };
+    return kTable;
+}
+
+void run(ExecContext& context, const KmeansRows& op) {
+    const Arguments arguments("kmeans_rows", context.device());
+    arguments.rank("values", op.values, 2);
+    arguments.weight("values", op.values, op.values.shape);
+    const std::int64_t rows = op.values.shape[0];
+    LATHE_CHECK(op.values.shape[1] >= 1, "kmeans_rows: the rows of values are empty");
+    if (op.weights.data != nullptr) {
+        arguments.f32("weights", op.weights, op.values.shape);
+    }
+    arguments.rank("centroids", op.centroids, 2);
+    const std::int64_t k = op.centroids.shape[1];
+    LATHE_CHECK(
+        k >= 1 && k <= kKmeansMaxClusters,
+        "kmeans_rows: " + std::to_string(k) + " clusters, possible are 1 to 256");
+    arguments.check("centroids", op.centroids, {rows, k}, {DType::F64});
+    arguments.check("cost", op.cost, {rows}, {DType::F64});
+    arguments.disjoint("centroids", op.centroids, "cost", op.cost);
+    if (op.curve.data != nullptr) {
+        arguments.check("curve", op.curve, {rows, k}, {DType::F64});
+        arguments.disjoint("curve", op.curve, "centroids", op.centroids);
+        arguments.disjoint("curve", op.curve, "cost", op.cost);
+    }
+    if (rows > 0) {
+        dispatch(context, op, "kmeans_rows");
+    }
+}
+
+} // namespace lathe
