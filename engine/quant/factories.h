@@ -14,6 +14,8 @@ std::unique_ptr<Quantizer> makeKmeans();
 std::unique_ptr<Quantizer> makeSqueezeLlm();
 /// The same with a sparse part beside the tables.
 std::unique_ptr<Quantizer> makeSqueezeLlmSparse();
+/// The clusters of SqueezeLLM's code instead: k-means++ once, then Lloyd's iterations.
+std::unique_ptr<Quantizer> makeLloyd();
 /// Uniform grid between the smallest and the largest weight of each group, zero included.
 std::unique_ptr<Quantizer> makeRoundToNearest();
 /// Uniform grid between minus and plus the largest magnitude of each group.

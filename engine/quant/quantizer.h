@@ -51,7 +51,7 @@ public:
         const QuantizeOptions& options) const = 0;
 };
 
-/// The list: kmeans, rtn, rtn-sym, squeezellm, squeezellm-sparse.
+/// The list: kmeans, lloyd, rtn, rtn-sym, squeezellm, squeezellm-sparse.
 const Registry<Quantizer>& quantizers();
 
 } // namespace lathe

@@ -7,6 +7,7 @@ const Registry<Quantizer>& quantizers() {
     static const Registry<Quantizer> list = [] {
         Registry<Quantizer> registry("quantizer");
         registry.add(makeKmeans());
+        registry.add(makeLloyd());
         registry.add(makeRoundToNearest());
         registry.add(makeSymmetricRoundToNearest());
         registry.add(makeSqueezeLlm());

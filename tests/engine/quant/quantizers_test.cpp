@@ -55,17 +55,19 @@ private slots:
         }
         QCOMPARE(
             ids, (std::vector<std::string>{
-                     "kmeans", "rtn", "rtn-sym", "squeezellm", "squeezellm-sparse"}));
+                     "kmeans", "lloyd", "rtn", "rtn-sym", "squeezellm", "squeezellm-sparse"}));
         QVERIFY(!quantizers().at("kmeans").info().usesGroups);
+        QVERIFY(!quantizers().at("lloyd").info().usesGroups);
         QVERIFY(quantizers().at("rtn").info().usesGroups);
         QVERIFY(quantizers().at("rtn-sym").info().usesGroups);
-        LATHE_VERIFY_THROWS(quantizers().at("gptq"), InputError, "kmeans, rtn, rtn-sym");
+        LATHE_VERIFY_THROWS(quantizers().at("gptq"), InputError, "kmeans, lloyd, rtn, rtn-sym");
     }
 
     void shapesAndFormats_data() { addEvery(); }
     void shapesAndFormats() {
         QFETCH(const QString, id);
         const std::string name = id.toStdString();
+        const bool hasTable = name == "kmeans" || name == "lloyd";
         using Sizes = std::pair<std::int64_t, std::int64_t>;
         for (const auto& [out, in] : {Sizes{1, 1}, Sizes{1, 7}, Sizes{5, 33}, Sizes{3, 257}}) {
             const std::vector<float> w = test::heavyTailed(out * in, 0.1, 1);

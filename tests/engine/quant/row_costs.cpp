@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/engine/quant/lloyd.h"
+#include "tests/engine/quant/row_costs.h"
 
 #include <algorithm>
 #include <bit>
@@ -61,26 +61,6 @@ double assignmentCost(
         cost += weightOf(weights, i) * distance * distance;
     }
     return cost;
-}
-
-std::vector<double> lloyd(
-    std::span<const float> values, std::span<const float> weights, std::vector<double> centroids) {
-    std::vector<std::size_t> assigned(values.size(), centroids.size());
-    for (bool moved = true; moved;) {
-        moved = false;
-        std::vector<double> weight(centroids.size(), 0.0), sum(centroids.size(), 0.0);
-        for (std::size_t i = 0; i < values.size(); ++i) {
-            const std::size_t c = nearest(values[i], centroids);
-            moved = moved || c != assigned[i];
-            assigned[i] = c;
-            weight[c] += weightOf(weights, i);
-            sum[c] += weightOf(weights, i) * static_cast<double>(values[i]);
-        }
-        for (std::size_t c = 0; c < centroids.size(); ++c) {
-            centroids[c] = weight[c] > 0.0 ? sum[c] / weight[c] : centroids[c];
-        }
-    }
-    return centroids;
 }
 
 double bruteForce(std::span<const float> values, std::span<const float> weights, int k) {
