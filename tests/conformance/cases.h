@@ -8,6 +8,7 @@ namespace lathe::conformance {
 
 void addAddCases(std::vector<Check>& checks);
 void addAttentionCases(std::vector<Check>& checks);
+void addAttentionGradientCases(std::vector<Check>& checks);
 void addCrossEntropyCases(std::vector<Check>& checks);
 void addEmbeddingCases(std::vector<Check>& checks);
 void addGemmCases(std::vector<Check>& checks);
@@ -18,6 +19,8 @@ void addPlaneGemvCases(std::vector<Check>& checks);
 void addRmsNormCases(std::vector<Check>& checks);
 void addRopeCases(std::vector<Check>& checks);
 void addSpmvCsrCases(std::vector<Check>& checks);
+void addSquaredGradientCases(std::vector<Check>& checks);
 void addSwiGluCases(std::vector<Check>& checks);
+void addTransposeCases(std::vector<Check>& checks);
 
 } // namespace lathe::conformance

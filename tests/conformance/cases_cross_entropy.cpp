@@ -8,6 +8,8 @@ namespace {
 
 /// Exponentials within 2 units in the last place, summed in single precision by blocks.
 constexpr double kBound = 1e-6;
+/// An exponential within 2 units in the last place of a difference whose logits have sizes of 80.
+constexpr double kGradientBound = 8e-6;
 /// KL is a small difference of logarithms of the size of ten.
 constexpr double kDistanceBound = 2e-6;
 
@@ -22,6 +24,17 @@ void addRows(std::vector<Check>& checks, Shape shape, double scale, CaseOptions 
                 .targets = arrays.integers(
                     "targets", {shape[0]}, 0, static_cast<std::int32_t>(shape[1] - 1)),
                 .nll = arrays.output("nll", {shape[0]}, DType::F32, kBound)};
+        },
+        options);
+    addCase<CrossEntropyGradient>(
+        checks, "cross_entropy_gradient", name,
+        [shape, scale](Arrays& arrays) {
+            return CrossEntropyGradient{
+                .logits = arrays.floats("logits", shape, scale),
+                .targets = arrays.integers(
+                    "targets", {shape[0]}, 0, static_cast<std::int32_t>(shape[1] - 1)),
+                .scale = 0.25F,
+                .dlogits = arrays.output("dlogits", shape, DType::F32, kGradientBound)};
         },
         options);
     addCase<DistributionDistance>(
@@ -73,6 +86,13 @@ void addCrossEntropyCases(std::vector<Check>& checks) {
             .logits = arrays.given("logits", {6, 37}, unusualRows(37)),
             .targets = arrays.given<std::int32_t>("targets", {6}, {3, 0, 4, 1, 0, 36}),
             .nll = arrays.output("nll", {6}, DType::F32, kBound)};
+    });
+    addCase<CrossEntropyGradient>(checks, "cross_entropy_gradient", "in place", [](Arrays& arrays) {
+        const TensorView logits = arrays.updated("logits", {3, 37}, kGradientBound, 30.0);
+        return CrossEntropyGradient{
+            .logits = logits,
+            .targets = arrays.given<std::int32_t>("targets", {3}, {3, 0, 36}),
+            .dlogits = logits};
     });
     addCase<ArgMax>(checks, "arg_max", "unusual rows", [](Arrays& arrays) {
         return ArgMax{

@@ -22,6 +22,56 @@ void addShape(std::vector<Check>& checks, Shape shape, double scale, CaseOptions
         options);
 }
 
+/// Two sums in single precision, and a difference of what they scale.
+constexpr double kGradientBound = 2e-6;
+
+void addGradient(std::vector<Check>& checks, Shape shape, double scale, CaseOptions options = {}) {
+    addCase<RmsNormGradient>(
+        checks, "rms_norm_gradient",
+        shape.text() + (options.shifted ? " shifted" : "") + " scale " + std::to_string(scale),
+        [shape, scale](Arrays& arrays) {
+            return RmsNormGradient{
+                .x = arrays.floats("x", shape, scale),
+                .gamma = arrays.floats("gamma", {shape[1]}),
+                .dy = arrays.floats("dy", shape),
+                .dx = arrays.output("dx", shape, DType::F32, kGradientBound)};
+        },
+        options);
+}
+
+void addGradients(std::vector<Check>& checks) {
+    // With a small epsilon the gradient of a single element is all cancellation.
+    addCase<RmsNormGradient>(checks, "rms_norm_gradient", "one element", [](Arrays& arrays) {
+        return RmsNormGradient{
+            .x = arrays.floats("x", {1, 1}),
+            .gamma = arrays.floats("gamma", {1}),
+            .dy = arrays.floats("dy", {1, 1}),
+            .dx = arrays.output("dx", {1, 1}, DType::F32, kGradientBound),
+            .epsilon = 1.0F};
+    });
+    addGradient(checks, {3, 7}, 1.0);
+    addGradient(checks, {3, 17}, 1.0, {.shifted = true});
+    addGradient(checks, {2, 4097}, 100.0);
+    addGradient(checks, {200, 256}, 1.0);
+    addGradient(checks, {5, 33}, 1e-4);
+    addGradient(checks, {0, 64}, 1.0, {.throughRun = true});
+    addCase<RmsNormGradient>(checks, "rms_norm_gradient", "dx is dy", [](Arrays& arrays) {
+        const ConstView x = arrays.floats("x", {4, 65});
+        const ConstView gamma = arrays.floats("gamma", {65});
+        const TensorView dx = arrays.updated("dx", {4, 65}, kGradientBound);
+        return RmsNormGradient{.x = x, .gamma = gamma, .dy = dx, .dx = dx, .epsilon = 1e-6F};
+    });
+    addCase<RmsNormGradient>(checks, "rms_norm_gradient", "a row of zeros", [](Arrays& arrays) {
+        std::vector<float> x(2 * 20, 0.0F);
+        x[25] = 2.0F;
+        return RmsNormGradient{
+            .x = arrays.given("x", {2, 20}, x),
+            .gamma = arrays.floats("gamma", {20}),
+            .dy = arrays.floats("dy", {2, 20}),
+            .dx = arrays.output("dx", {2, 20}, DType::F32, kGradientBound)};
+    });
+}
+
 } // namespace
 
 void addRmsNormCases(std::vector<Check>& checks) {
@@ -46,6 +96,7 @@ void addRmsNormCases(std::vector<Check>& checks) {
             .gamma = arrays.floats("gamma", {20}),
             .y = arrays.output("y", {3, 20}, DType::F32, kBound)};
     });
+    addGradients(checks);
 }
 
 } // namespace lathe::conformance

@@ -27,10 +27,12 @@ void addShape(
         shape.text() + (options.shifted ? " shifted" : "") + " positions to " +
             std::to_string(lastPosition),
         [shape, lastPosition](Arrays& arrays) {
+            const std::int32_t low = std::min(lastPosition, 0);
             return Rope{
                 .x = arrays.updated("x", shape, kBound),
                 .frequencies = arrays.given("frequencies", {shape[2] / 2}, frequencies(shape[2])),
-                .positions = arrays.integers("positions", {shape[0]}, 0, lastPosition)};
+                .positions =
+                    arrays.integers("positions", {shape[0]}, low, std::max(lastPosition, 0))};
         },
         options);
 }
@@ -44,6 +46,7 @@ void addRopeCases(std::vector<Check>& checks) {
     addShape(checks, {100, 8, 64}, 256);
     addShape(checks, {9, 2, 128}, 131072);
     addShape(checks, {2, 1, 600}, 10);
+    addShape(checks, {40, 2, 64}, -2048); // back
     addShape(checks, {0, 4, 32}, 1, {.throughRun = true});
 }
 

@@ -21,6 +21,44 @@ void addShape(std::vector<Check>& checks, Shape shape, CaseOptions options) {
         options);
 }
 
+void addGradient(std::vector<Check>& checks, Shape shape, CaseOptions options) {
+    addCase<SwiGluGradient>(
+        checks, "swiglu_gradient", shape.text() + (options.shifted ? " shifted" : ""),
+        [shape](Arrays& arrays) {
+            return SwiGluGradient{
+                .gate = arrays.floats("gate", shape, 4.0),
+                .up = arrays.floats("up", shape),
+                .dy = arrays.floats("dy", shape),
+                .dgate = arrays.output("dgate", shape, DType::F32, kBound),
+                .dup = arrays.output("dup", shape, DType::F32, kBound)};
+        },
+        options);
+}
+
+void addGradients(std::vector<Check>& checks) {
+    addGradient(checks, {1, 1}, {});
+    addGradient(checks, {3, 17}, {.shifted = true});
+    addGradient(checks, {100, 257}, {});
+    addGradient(checks, {4, 0}, {.throughRun = true});
+    addCase<SwiGluGradient>(checks, "swiglu_gradient", "in place", [](Arrays& arrays) {
+        const TensorView gate = arrays.updated("gate", {5, 33}, kBound);
+        const TensorView up = arrays.updated("up", {5, 33}, kBound);
+        const ConstView dy = arrays.floats("dy", {5, 33});
+        return SwiGluGradient{.gate = gate, .up = up, .dy = dy, .dgate = gate, .dup = up};
+    });
+    addCase<SwiGluGradient>(checks, "swiglu_gradient", "far gates and NaN", [](Arrays& arrays) {
+        const float nan = std::numeric_limits<float>::quiet_NaN();
+        const std::vector<float> ones(7, 1.0F);
+        return SwiGluGradient{
+            .gate = arrays.given<float>(
+                "gate", {1, 7}, {-200.0F, -90.0F, -80.0F, 0.0F, 90.0F, 300.0F, nan}),
+            .up = arrays.given("up", {1, 7}, ones),
+            .dy = arrays.given("dy", {1, 7}, ones),
+            .dgate = arrays.output("dgate", {1, 7}, DType::F32, kBound),
+            .dup = arrays.output("dup", {1, 7}, DType::F32, kBound)};
+    });
+}
+
 } // namespace
 
 void addSwiGluCases(std::vector<Check>& checks) {
@@ -46,6 +84,7 @@ void addSwiGluCases(std::vector<Check>& checks) {
             .up = arrays.given<float>("up", {1, 7}, {1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F}),
             .y = arrays.output("y", {1, 7}, DType::F32, kBound)};
     });
+    addGradients(checks);
 }
 
 } // namespace lathe::conformance

@@ -32,6 +32,7 @@ std::vector<Check> allChecks() {
     std::vector<Check> checks;
     addAddCases(checks);
     addAttentionCases(checks);
+    addAttentionGradientCases(checks);
     addCrossEntropyCases(checks);
     addEmbeddingCases(checks);
     addGemmCases(checks);
@@ -42,7 +43,9 @@ std::vector<Check> allChecks() {
     addRmsNormCases(checks);
     addRopeCases(checks);
     addSpmvCsrCases(checks);
+    addSquaredGradientCases(checks);
     addSwiGluCases(checks);
+    addTransposeCases(checks);
     return checks;
 }
 

@@ -4,14 +4,18 @@
 #include "kernels/core/exec_context.h"
 #include "kernels/ops/add/add.h"
 #include "kernels/ops/attention/attention.h"
+#include "kernels/ops/attention_gradient/attention_gradient.h"
 #include "kernels/ops/cross_entropy/cross_entropy.h"
 #include "kernels/ops/embedding/embedding.h"
 #include "kernels/ops/gemm/gemm.h"
 #include "kernels/ops/rms_norm/rms_norm.h"
 #include "kernels/ops/rope/rope.h"
+#include "kernels/ops/squared_gradient/squared_gradient.h"
 #include "kernels/ops/swiglu/swiglu.h"
+#include "kernels/ops/transpose/transpose.h"
 #include "tests/support/lathe_test.h"
 
+#include <array>
 #include <cmath>
 #include <vector>
 
@@ -49,6 +53,72 @@ private slots:
         Tensor y = zeros({2, 2});
         run(m_context, Gemm{.x = x.view(), .w = w.view(), .bias = bias.view(), .y = y.view()});
         compare(y, {8, 23, 8, 27.5F});
+    }
+
+    /// A linear layer under softmax cross entropy, two samples of one row: the squares of each are
+    /// summed, not the sum squared. Numbers computed by hand in double.
+    void squaredGradientsAreSummedBySample() {
+        const Tensor w = tensorOf<float>({3, 2}, {0.5F, -0.25F, 0, 1, -0.5F, 0.25F});
+        const std::array samples{
+            tensorOf<float>({1, 2}, {1, 2}), tensorOf<float>({1, 2}, {-1, 0.5F})};
+        const std::array targets{
+            tensorOf<std::int32_t>({1}, {0}), tensorOf<std::int32_t>({1}, {2})};
+        Tensor sums = zeros({3, 2});
+        Tensor logits = zeros({1, 3});
+        for (std::size_t i = 0; i < samples.size(); ++i) {
+            run(m_context, Gemm{.x = samples[i].view(), .w = w.view(), .y = logits.view()});
+            run(m_context, CrossEntropyGradient{
+                               .logits = logits.view(),
+                               .targets = targets[i].view(),
+                               .dlogits = logits.view()});
+            run(m_context,
+                SquaredGradient{.x = samples[i].view(), .dy = logits.view(), .sums = sums.view()});
+        }
+        compare(sums, {0.815778F, 3.197681F, 0.784888F, 2.518773F, 0.301820F, 0.117994F});
+    }
+
+    void ropeTurnsBack() {
+        Tensor x = tensorOf<float>({1, 1, 4}, {1, 2, 3, 4});
+        const Tensor frequencies = tensorOf<float>({2}, {1, 0.1F});
+        for (const std::int32_t position : {7, -7}) {
+            const Tensor positions = tensorOf<std::int32_t>({1}, {position});
+            run(m_context, Rope{
+                               .x = x.view(),
+                               .frequencies = frequencies.view(),
+                               .positions = positions.view()});
+        }
+        compare(x, {1, 2, 3, 4});
+    }
+
+    void gradientsRefuse() {
+        Tensor x = zeros({2, 3});
+        Tensor y = zeros({2, 4});
+        Tensor sums = zeros({4, 2});
+        LATHE_VERIFY_THROWS(
+            run(m_context, SquaredGradient{.x = x.view(), .dy = y.view(), .sums = sums.view()}),
+            InputError, "squared_gradient: sums is [4, 2] F32, [4, 3] F32 is needed");
+        LATHE_VERIFY_THROWS(
+            run(m_context, Transpose{.x = x.view(), .y = y.view()}), InputError,
+            "transpose: y is [2, 4] F32, [3, 2] F32 is needed");
+        const Tensor targets = tensorOf<std::int32_t>({2}, {0, 3});
+        LATHE_VERIFY_THROWS(
+            run(m_context,
+                CrossEntropyGradient{
+                    .logits = x.view(), .targets = targets.view(), .dlogits = x.view()}),
+            InputError, "targets[1] is 3");
+        Tensor q = zeros({2, 3, 4});
+        Tensor keys = zeros({2, 2, 4});
+        LATHE_VERIFY_THROWS(
+            run(m_context,
+                AttentionGradient{
+                    .q = q.view(),
+                    .keys = keys.view(),
+                    .values = keys.view(),
+                    .dy = q.view(),
+                    .dq = q.view(),
+                    .dkeys = keys.view(),
+                    .dvalues = keys.view()}),
+            InputError, "not a multiple");
     }
 
     /// Its instruction set is fixed once in a process: a second target's numbers would hang on

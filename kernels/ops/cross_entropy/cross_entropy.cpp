@@ -15,6 +15,7 @@ namespace lathe {
 #ifdef LATHE_HAVE_CUDA
 namespace cuda {
 void launch(ExecContext& context, const CrossEntropy& op);
+void launch(ExecContext& context, const CrossEntropyGradient& op);
 void launch(ExecContext& context, const DistributionDistance& op);
 void launch(ExecContext& context, const ArgMax& op);
 } // namespace cuda
@@ -25,14 +26,14 @@ namespace {
 /// Logits that are worth waking another thread for.
 constexpr std::int64_t kGrain = 16384;
 
-void checkTargets(const CrossEntropy& op) {
-    const std::int64_t vocabulary = op.logits.shape[1];
-    const auto* targets = op.targets.ptr<std::int32_t>();
-    for (std::int64_t row = 0; row < op.targets.elementCount(); ++row) {
+void checkTargets(const ConstView& logits, const ConstView& targetIds) {
+    const std::int64_t vocabulary = logits.shape[1];
+    const auto* targets = targetIds.ptr<std::int32_t>();
+    for (std::int64_t row = 0; row < targetIds.elementCount(); ++row) {
         LATHE_CHECK(
             targets[row] >= 0 && targets[row] < vocabulary,
             "cross_entropy: targets[" + std::to_string(row) + "] is " +
-                std::to_string(targets[row]) + ", logits are " + op.logits.shape.text());
+                std::to_string(targets[row]) + ", logits are " + logits.shape.text());
     }
 }
 
@@ -59,12 +60,28 @@ double logSumExp(const float* logits, std::int64_t count) {
 }
 
 void crossEntropyScalar(ExecContext&, const CrossEntropy& op) {
-    checkTargets(op);
+    checkTargets(op.logits, op.targets);
     const std::int64_t vocabulary = op.logits.shape[1];
     for (std::int64_t row = 0; row < op.logits.shape[0]; ++row) {
         const float* logits = op.logits.ptr<float>() + row * vocabulary;
         const double target = logits[op.targets.ptr<std::int32_t>()[row]];
         op.nll.ptr<float>()[row] = static_cast<float>(logSumExp(logits, vocabulary) - target);
+    }
+}
+
+void crossEntropyGradientScalar(ExecContext&, const CrossEntropyGradient& op) {
+    checkTargets(op.logits, op.targets);
+    const std::int64_t vocabulary = op.logits.shape[1];
+    const double scale = op.scale;
+    for (std::int64_t row = 0; row < op.logits.shape[0]; ++row) {
+        const float* logits = op.logits.ptr<float>() + row * vocabulary;
+        float* y = op.dlogits.ptr<float>() + row * vocabulary;
+        const double logSum = logSumExp(logits, vocabulary);
+        for (std::int64_t v = 0; v < vocabulary; ++v) {
+            const double wanted = v == op.targets.ptr<std::int32_t>()[row] ? 1.0 : 0.0;
+            const double probability = std::exp(static_cast<double>(logits[v]) - logSum);
+            y[v] = static_cast<float>(scale * (probability - wanted));
+        }
     }
 }
 
@@ -110,12 +127,32 @@ void forRows(ExecContext& context, const Shape& shape, const Body& body) {
 
 template <auto LogSumExp>
 void crossEntropySimd(ExecContext& context, const CrossEntropy& op) {
-    checkTargets(op);
+    checkTargets(op.logits, op.targets);
     const std::int64_t vocabulary = op.logits.shape[1];
     forRows(context, op.logits.shape, [&](std::int64_t row) {
         const float* logits = op.logits.ptr<float>() + row * vocabulary;
         const double target = logits[op.targets.ptr<std::int32_t>()[row]];
         op.nll.ptr<float>()[row] = static_cast<float>(LogSumExp(logits, vocabulary) - target);
+    });
+}
+
+template <auto LogSumExp, auto ScaledExponentials>
+void crossEntropyGradientSimd(ExecContext& context, const CrossEntropyGradient& op) {
+    checkTargets(op.logits, op.targets);
+    const std::int64_t vocabulary = op.logits.shape[1];
+    forRows(context, op.logits.shape, [&](std::int64_t row) {
+        const float* logits = op.logits.ptr<float>() + row * vocabulary;
+        float* y = op.dlogits.ptr<float>() + row * vocabulary;
+        const std::int32_t target = op.targets.ptr<std::int32_t>()[row];
+        const double logSum = LogSumExp(logits, vocabulary);
+        // In double, and before the logits are overwritten: near 1 the difference cancels.
+        const double wanted = std::exp(static_cast<double>(logits[target]) - logSum) - 1.0;
+        const auto shift = static_cast<float>(logSum);
+        // What the shift lost by being rounded is put back by the scale.
+        const double scale = op.scale * std::exp(static_cast<double>(shift) - logSum);
+        ScaledExponentials(
+            logits, y, vocabulary, {.shift = shift, .scale = static_cast<float>(scale)});
+        y[target] = static_cast<float>(static_cast<double>(op.scale) * wanted);
     });
 }
 
@@ -167,6 +204,20 @@ std::span<const Kernel<CrossEntropy>> kernelsOf<CrossEntropy>() {
 }
 
 template <>
+std::span<const Kernel<CrossEntropyGradient>> kernelsOf<CrossEntropyGradient>() {
+    static constexpr Kernel<CrossEntropyGradient> kTable[] = {
+#ifdef LATHE_HAVE_CUDA
+        {Target::Cuda, "cuda", cuda::launch},
+#endif
+        {Target::Avx512, "avx512",
+         crossEntropyGradientSimd<avx512::logSumExp, avx512::scaledExponentials>},
+        {Target::Avx2, "avx2", crossEntropyGradientSimd<avx2::logSumExp, avx2::scaledExponentials>},
+        {Target::Scalar, "scalar", crossEntropyGradientScalar},
+    };
+    return kTable;
+}
+
+template <>
 std::span<const Kernel<DistributionDistance>> kernelsOf<DistributionDistance>() {
     static constexpr Kernel<DistributionDistance> kTable[] = {
 #ifdef LATHE_HAVE_CUDA
@@ -200,6 +251,17 @@ void run(ExecContext& context, const CrossEntropy& op) {
     arguments.disjoint("nll", op.nll, "logits", op.logits);
     if (op.nll.elementCount() > 0) {
         dispatch(context, op, "cross_entropy");
+    }
+}
+
+void run(ExecContext& context, const CrossEntropyGradient& op) {
+    const Arguments arguments("cross_entropy_gradient", context.device());
+    checkLogits(arguments, "logits", op.logits);
+    arguments.i32("targets", op.targets, {op.logits.shape[0]});
+    arguments.f32("dlogits", op.dlogits, op.logits.shape);
+    arguments.sameOrDisjoint("dlogits", op.dlogits, "logits", op.logits);
+    if (op.dlogits.elementCount() > 0) {
+        dispatch(context, op, "cross_entropy_gradient");
     }
 }
 

@@ -14,6 +14,16 @@ struct CrossEntropy {
 };
 void run(ExecContext& context, const CrossEntropy& op);
 
+/// Gradient of scale * sum(nll) with respect to the logits: dlogits[r, v] = scale *
+/// (softmax(logits[r])_v - [v = target[r]]).
+struct CrossEntropyGradient {
+    ConstView logits;   ///< [rows, vocabulary] F32
+    ConstView targets;  ///< [rows] I32
+    float scale = 1.0F; ///< 1 / rows: of the mean
+    TensorView dlogits; ///< [rows, vocabulary] F32; may alias logits
+};
+void run(ExecContext& context, const CrossEntropyGradient& op);
+
 /// How far distribution q is from the reference p, row by row: KL(p || q) in nats and whether both
 /// put their largest logit (lowest index on ties) on the same entry.
 struct DistributionDistance {

@@ -49,6 +49,23 @@ __global__ void crossEntropyKernel(
     }
 }
 
+__global__ void crossEntropyGradientKernel(
+    const float* logits, const std::int32_t* targets, float scale, float* dlogits,
+    std::int64_t cols) {
+    __shared__ float shared[kWarp];
+    const float* row = logits + blockIdx.x * cols;
+    float* to = dlogits + blockIdx.x * cols;
+    const RowNorm norm = rowNorm(row, cols, shared); // every thread has read the row
+    const std::int32_t target = targets[blockIdx.x];
+    const bool known = target >= 0 && target < cols;
+    for (std::int64_t c = threadIdx.x; c < cols; c += blockDim.x) {
+        const float below = row[c] - norm.largest - norm.logSum;
+        // Near 1 the difference of the target's entry would cancel.
+        const float gradient = c == target ? expm1f(below) : expf(below);
+        to[c] = known ? scale * gradient : nanf("");
+    }
+}
+
 __global__ void
 distanceKernel(const float* p, const float* q, float* kl, std::int32_t* same, std::int64_t cols) {
     __shared__ float shared[kWarp];
@@ -94,6 +111,16 @@ void launch(ExecContext& context, const CrossEntropy& op) {
         op.logits.ptr<float>(), op.targets.ptr<std::int32_t>(), op.nll.ptr<float>(),
         op.logits.shape[1]);
     checkLaunch(context, "cross_entropy");
+}
+
+void launch(ExecContext& context, const CrossEntropyGradient& op) {
+    if (op.logits.elementCount() == 0) {
+        return;
+    }
+    crossEntropyGradientKernel<<<rowsOf(op.logits), kThreads, 0, context.cuda()->stream>>>(
+        op.logits.ptr<float>(), op.targets.ptr<std::int32_t>(), op.scale, op.dlogits.ptr<float>(),
+        op.logits.shape[1]);
+    checkLaunch(context, "cross_entropy_gradient");
 }
 
 void launch(ExecContext& context, const DistributionDistance& op) {

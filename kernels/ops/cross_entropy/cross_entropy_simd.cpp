@@ -93,4 +93,16 @@ double divergence(const float* p, const float* q, int64_t count) {
     return total / sumP;
 }
 
+void scaledExponentials(const float* logits, float* y, int64_t count, ShiftAndScale by) {
+    const Vec shift = Vec::set1(by.shift);
+    const Vec scale = Vec::set1(by.scale);
+    int64_t i = 0;
+    for (; i + kWidth <= count; i += kWidth) {
+        (scale * exponential(Vec::load(logits + i) - shift)).store(y + i);
+    }
+    if (const int64_t rest = count - i; rest > 0) {
+        (scale * exponential(Vec::loadPartial(logits + i, rest) - shift)).storePartial(y + i, rest);
+    }
+}
+
 } // namespace lathe::LATHE_SIMD_NAMESPACE

@@ -14,7 +14,8 @@ namespace lathe {
 #ifdef LATHE_HAVE_CUDA
 namespace cuda {
 void launch(ExecContext& context, const RmsNorm& op);
-}
+void launch(ExecContext& context, const RmsNormGradient& op);
+} // namespace cuda
 #endif
 
 namespace {
@@ -42,6 +43,31 @@ void rmsNormScalar(ExecContext&, const RmsNorm& op) {
     }
 }
 
+void rmsNormGradientScalar(ExecContext&, const RmsNormGradient& op) {
+    const std::int64_t rows = op.x.shape[0];
+    const std::int64_t cols = op.x.shape[1];
+    const auto* gamma = op.gamma.ptr<float>();
+    for (std::int64_t row = 0; row < rows; ++row) {
+        const float* x = op.x.ptr<float>() + row * cols;
+        const float* dy = op.dy.ptr<float>() + row * cols;
+        float* dx = op.dx.ptr<float>() + row * cols;
+        double squares = 0.0;
+        double products = 0.0;
+        for (std::int64_t i = 0; i < cols; ++i) {
+            const double value = x[i];
+            squares += value * value;
+            products += value * static_cast<double>(gamma[i]) * static_cast<double>(dy[i]);
+        }
+        const auto count = static_cast<double>(cols);
+        const double factor = 1.0 / std::sqrt(squares / count + static_cast<double>(op.epsilon));
+        const double pull = factor * factor * factor * products / count;
+        for (std::int64_t i = 0; i < cols; ++i) {
+            const double gradient = static_cast<double>(gamma[i]) * static_cast<double>(dy[i]);
+            dx[i] = static_cast<float>(factor * gradient - static_cast<double>(x[i]) * pull);
+        }
+    }
+}
+
 template <auto Kernel>
 void rmsNormSimd(ExecContext& context, const RmsNorm& op) {
     const std::int64_t cols = op.x.shape[1];
@@ -53,6 +79,29 @@ void rmsNormSimd(ExecContext& context, const RmsNorm& op) {
                 op.y.ptr<float>() + row * cols, cols, op.epsilon);
         }
     });
+}
+
+template <auto Kernel>
+void rmsNormGradientSimd(ExecContext& context, const RmsNormGradient& op) {
+    const std::int64_t cols = op.x.shape[1];
+    const std::int64_t grain = std::max<std::int64_t>(1, kGrain / cols);
+    context.pool().parallelFor(op.x.shape[0], grain, [&](std::int64_t from, std::int64_t to) {
+        for (std::int64_t row = from; row < to; ++row) {
+            Kernel(RmsNormGradientRow{
+                .x = op.x.ptr<float>() + row * cols,
+                .gamma = op.gamma.ptr<float>(),
+                .dy = op.dy.ptr<float>() + row * cols,
+                .dx = op.dx.ptr<float>() + row * cols,
+                .cols = cols,
+                .epsilon = op.epsilon});
+        }
+    });
+}
+
+void checkEpsilon(const char* op, float epsilon) {
+    LATHE_CHECK(
+        epsilon >= 0.0F, std::string(op) + ": epsilon is " + std::to_string(epsilon) +
+                             ", a number from 0 is needed");
 }
 
 } // namespace
@@ -70,6 +119,19 @@ std::span<const Kernel<RmsNorm>> kernelsOf<RmsNorm>() {
     return kTable;
 }
 
+template <>
+std::span<const Kernel<RmsNormGradient>> kernelsOf<RmsNormGradient>() {
+    static constexpr Kernel<RmsNormGradient> kTable[] = {
+#ifdef LATHE_HAVE_CUDA
+        {Target::Cuda, "cuda", cuda::launch},
+#endif
+        {Target::Avx512, "avx512", rmsNormGradientSimd<avx512::rmsNormGradient>},
+        {Target::Avx2, "avx2", rmsNormGradientSimd<avx2::rmsNormGradient>},
+        {Target::Scalar, "scalar", rmsNormGradientScalar},
+    };
+    return kTable;
+}
+
 void run(ExecContext& context, const RmsNorm& op) {
     const Arguments arguments("rms_norm", context.device());
     arguments.rank("x", op.x, 2);
@@ -78,11 +140,25 @@ void run(ExecContext& context, const RmsNorm& op) {
     arguments.f32("y", op.y, op.x.shape);
     arguments.sameOrDisjoint("y", op.y, "x", op.x);
     arguments.disjoint("y", op.y, "gamma", op.gamma);
-    LATHE_CHECK(
-        op.epsilon >= 0.0F,
-        "rms_norm: epsilon is " + std::to_string(op.epsilon) + ", a number from 0 is needed");
+    checkEpsilon("rms_norm", op.epsilon);
     if (op.y.elementCount() > 0) {
         dispatch(context, op, "rms_norm");
+    }
+}
+
+void run(ExecContext& context, const RmsNormGradient& op) {
+    const Arguments arguments("rms_norm_gradient", context.device());
+    arguments.rank("x", op.x, 2);
+    arguments.f32("x", op.x, op.x.shape);
+    arguments.f32("gamma", op.gamma, {op.x.shape[1]});
+    arguments.f32("dy", op.dy, op.x.shape);
+    arguments.f32("dx", op.dx, op.x.shape);
+    arguments.sameOrDisjoint("dx", op.dx, "dy", op.dy);
+    arguments.disjoint("dx", op.dx, "x", op.x);
+    arguments.disjoint("dx", op.dx, "gamma", op.gamma);
+    checkEpsilon("rms_norm_gradient", op.epsilon);
+    if (op.dx.elementCount() > 0) {
+        dispatch(context, op, "rms_norm_gradient");
     }
 }
 

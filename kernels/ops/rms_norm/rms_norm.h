@@ -14,4 +14,13 @@ struct RmsNorm {
 };
 void run(ExecContext& context, const RmsNorm& op);
 
+/// Gradient of RmsNorm with respect to x, per row, with r = 1 / sqrt(mean(x^2) + epsilon):
+/// dx = r * gamma * dy - x * r^3 * mean(gamma * dy * x).
+struct RmsNormGradient {
+    ConstView x, gamma, dy; ///< [rows, cols], [cols], [rows, cols], F32
+    TensorView dx;          ///< [rows, cols] F32; may alias dy
+    float epsilon = 1e-5F;
+};
+void run(ExecContext& context, const RmsNormGradient& op);
+
 } // namespace lathe

@@ -31,4 +31,31 @@ void rmsNorm(const float* x, const float* gamma, float* y, int64_t cols, float e
     }
 }
 
+void rmsNormGradient(const RmsNormGradientRow& row) {
+    constexpr int64_t kWidth = Vec::kWidth;
+    const auto load = [&row](const float* p, int64_t i) {
+        return i + kWidth <= row.cols ? Vec::load(p + i) : Vec::loadPartial(p + i, row.cols - i);
+    };
+    Vec squares = Vec::zero();
+    Vec products = Vec::zero();
+    for (int64_t i = 0; i < row.cols; i += kWidth) {
+        const Vec x = load(row.x, i);
+        squares = fma(x, x, squares);
+        products = fma(x, load(row.gamma, i) * load(row.dy, i), products);
+    }
+    const auto cols = static_cast<float>(row.cols);
+    const float factor = 1.0F / sqrtf(sum(squares) / cols + row.epsilon);
+    const Vec scale = Vec::set1(factor);
+    const Vec pull = Vec::set1(factor * factor * (sum(products) / cols));
+    for (int64_t i = 0; i < row.cols; i += kWidth) {
+        const Vec gradient = load(row.gamma, i) * load(row.dy, i);
+        const Vec result = scale * fnma(load(row.x, i), pull, gradient);
+        if (i + kWidth <= row.cols) {
+            result.store(row.dx + i);
+        } else {
+            result.storePartial(row.dx + i, row.cols - i);
+        }
+    }
+}
+
 } // namespace lathe::LATHE_SIMD_NAMESPACE

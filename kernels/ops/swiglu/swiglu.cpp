@@ -12,7 +12,8 @@ namespace lathe {
 #ifdef LATHE_HAVE_CUDA
 namespace cuda {
 void launch(ExecContext& context, const SwiGlu& op);
-}
+void launch(ExecContext& context, const SwiGluGradient& op);
+} // namespace cuda
 #endif
 
 namespace {
@@ -30,6 +31,18 @@ void swigluScalar(ExecContext&, const SwiGlu& op) {
     }
 }
 
+void swigluGradientScalar(ExecContext&, const SwiGluGradient& op) {
+    for (std::int64_t i = 0; i < op.dy.elementCount(); ++i) {
+        const double z = op.gate.ptr<float>()[i];
+        const double up = op.up.ptr<float>()[i];
+        const double dy = op.dy.ptr<float>()[i];
+        const double sigmoid = 1.0 / (1.0 + std::exp(-z));
+        op.dgate.ptr<float>()[i] =
+            static_cast<float>(dy * up * sigmoid * (1.0 + z * (1.0 - sigmoid)));
+        op.dup.ptr<float>()[i] = static_cast<float>(dy * z * sigmoid);
+    }
+}
+
 template <auto Kernel>
 void swigluSimd(ExecContext& context, const SwiGlu& op) {
     context.pool().parallelFor(
@@ -38,6 +51,19 @@ void swigluSimd(ExecContext& context, const SwiGlu& op) {
                 op.gate.ptr<float>() + from, op.up.ptr<float>() + from, op.y.ptr<float>() + from,
                 to - from);
         });
+}
+
+template <auto Kernel>
+void swigluGradientSimd(ExecContext& context, const SwiGluGradient& op) {
+    const SwiGluGradientArguments a{
+        .gate = op.gate.ptr<float>(),
+        .up = op.up.ptr<float>(),
+        .dy = op.dy.ptr<float>(),
+        .dgate = op.dgate.ptr<float>(),
+        .dup = op.dup.ptr<float>()};
+    context.pool().parallelFor(
+        op.dy.elementCount(), kGrain,
+        [&](std::int64_t from, std::int64_t to) { Kernel(a, from, to); });
 }
 
 } // namespace
@@ -55,6 +81,19 @@ std::span<const Kernel<SwiGlu>> kernelsOf<SwiGlu>() {
     return kTable;
 }
 
+template <>
+std::span<const Kernel<SwiGluGradient>> kernelsOf<SwiGluGradient>() {
+    static constexpr Kernel<SwiGluGradient> kTable[] = {
+#ifdef LATHE_HAVE_CUDA
+        {Target::Cuda, "cuda", cuda::launch},
+#endif
+        {Target::Avx512, "avx512", swigluGradientSimd<avx512::swigluGradient>},
+        {Target::Avx2, "avx2", swigluGradientSimd<avx2::swigluGradient>},
+        {Target::Scalar, "scalar", swigluGradientScalar},
+    };
+    return kTable;
+}
+
 void run(ExecContext& context, const SwiGlu& op) {
     const Arguments arguments("swiglu", context.device());
     arguments.f32("gate", op.gate, op.y.shape);
@@ -64,6 +103,25 @@ void run(ExecContext& context, const SwiGlu& op) {
     arguments.sameOrDisjoint("y", op.y, "up", op.up);
     if (op.y.elementCount() > 0) {
         dispatch(context, op, "swiglu");
+    }
+}
+
+void run(ExecContext& context, const SwiGluGradient& op) {
+    const Arguments arguments("swiglu_gradient", context.device());
+    arguments.f32("gate", op.gate, op.dy.shape);
+    arguments.f32("up", op.up, op.dy.shape);
+    arguments.f32("dy", op.dy, op.dy.shape);
+    arguments.f32("dgate", op.dgate, op.dy.shape);
+    arguments.f32("dup", op.dup, op.dy.shape);
+    arguments.sameOrDisjoint("dgate", op.dgate, "gate", op.gate);
+    arguments.sameOrDisjoint("dup", op.dup, "up", op.up);
+    arguments.disjoint("dgate", op.dgate, "up", op.up);
+    arguments.disjoint("dgate", op.dgate, "dy", op.dy);
+    arguments.disjoint("dup", op.dup, "gate", op.gate);
+    arguments.disjoint("dup", op.dup, "dy", op.dy);
+    arguments.disjoint("dgate", op.dgate, "dup", op.dup);
+    if (op.dy.elementCount() > 0) {
+        dispatch(context, op, "swiglu_gradient");
     }
 }
 

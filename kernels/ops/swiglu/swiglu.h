@@ -14,4 +14,13 @@ struct SwiGlu {
 };
 void run(ExecContext& context, const SwiGlu& op);
 
+/// Gradients of SwiGlu, with s = 1 / (1 + exp(-gate)): dgate = dy * up * s * (1 + gate * (1 - s)),
+/// dup = dy * gate * s.
+struct SwiGluGradient {
+    ConstView gate, up, dy; ///< [rows, cols] F32
+    TensorView dgate;       ///< [rows, cols] F32; may alias gate
+    TensorView dup;         ///< [rows, cols] F32; may alias up
+};
+void run(ExecContext& context, const SwiGluGradient& op);
+
 } // namespace lathe
