@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/core/hash.h"
 
+#include "engine/core/cache_folder.h"
 #include "engine/core/error.h"
 #include "engine/core/json.h"
 
@@ -11,7 +12,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <fstream>
 #include <vector>
 
@@ -32,17 +32,8 @@ std::string hexOf(XXH128_hash_t hash) {
 }
 
 std::filesystem::path hashCacheFile() {
-    const char* xdg = std::getenv("XDG_CACHE_HOME");
-    const char* home = std::getenv("HOME");
-    std::filesystem::path folder;
-    if (xdg != nullptr && *xdg != '\0') {
-        folder = xdg;
-    } else if (home != nullptr && *home != '\0') {
-        folder = std::filesystem::path(home) / ".cache";
-    } else {
-        return {};
-    }
-    return folder / "lathe" / "hashes.json";
+    const std::filesystem::path folder = cacheFolder();
+    return folder.empty() ? folder : folder / "hashes.json";
 }
 
 /// Everything that changes when a file's content does, as far as the file system tells.

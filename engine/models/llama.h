@@ -69,6 +69,7 @@ public:
     double averageQuantizedBits() const;
 
 private:
+    friend class LlamaGradient;
     friend class LlamaSaver;
     friend void
     saveQuantized(const LlamaModel&, const Checkpoint&, const Json&, const std::filesystem::path&);

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/models/llama_config.h"
+#include "kernels/core/device.h"
+
+#include <cstdint>
+
+namespace lathe {
+
+/// What computeSensitivities needs in bytes, beside the model itself.
+struct GradientMemory {
+    std::int64_t working = 0;     ///< on the device
+    std::int64_t checkpoints = 0; ///< block inputs and gradients, on the device or on the host
+};
+
+/// An upper estimate for samples of `length` ids.
+GradientMemory
+gradientMemory(const LlamaConfig& config, Device device, std::int64_t samples, std::int64_t length);
+
+/// Where the checkpoints go: on the device when they fit beside the rest, else on the host.
+/// @throws DeviceError with all numbers when they fit on neither, or the rest does not fit.
+Device checkpointDevice(const GradientMemory& memory, Device device);
+
+} // namespace lathe
