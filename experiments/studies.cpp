@@ -13,6 +13,7 @@ const Registry<Study>& studies() {
         list.add(makeModelCheck());
         list.add(makeModelInfo());
         list.add(makeQuantExport());
+        list.add(makeQuantSensitivity());
         list.add(makeQuantSweep());
         return list;
     }();

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "experiments/model_cache.h"
+#include "experiments/study.h"
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+/// The text on which sensitivities are computed.
+namespace lathe {
+
+struct CalibrationChoice {
+    std::string text{};         ///< a file; empty: what the model itself writes
+    std::string clean = "none"; ///< as for scored texts
+    int samples = 10;
+    std::int64_t length = 0; ///< ids per sample; 0: the window that the model was trained with
+    std::uint64_t seed = 1;
+};
+
+struct CalibrationText {
+    std::vector<std::vector<TokenId>> samples; ///< all of `length` ids
+    std::int64_t length = 0;
+    std::string name; ///< of the file, or "model"
+    std::string hash; ///< of the file's content, or of the ids
+};
+
+/// Share that is done and what is worked on.
+using CalibrationProgress = std::function<void(double share, const std::string& what)>;
+
+/// Random windows of a file, or sequences that the model samples at temperature 1 from its
+/// beginning-of-text token: labels drawn from the model are those of the Fisher information itself.
+/// The same choice gives the same ids. What a model wrote is kept in the cache folder.
+/// @throws InputError when the file is too short, the model has no such token, or a length is not
+///         possible.
+CalibrationText calibrationText(
+    StudyContext& context, const LoadedModel& model, const CalibrationChoice& choice,
+    const CalibrationProgress& onProgress);
+
+/// @throws InputError when both files have the same content: a model that is calibrated on what it
+///         is then scored on would look better than it is.
+void requireDifferentText(
+    const std::filesystem::path& calibration, const std::filesystem::path& evaluation);
+
+} // namespace lathe

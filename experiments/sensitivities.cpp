@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/sensitivities.h"
+
+#include "engine/core/cache_folder.h"
+#include "engine/core/check.h"
+#include "engine/core/hash.h"
+#include "engine/io/mapped_file.h"
+#include "engine/models/llama_gradient.h"
+#include "experiments/runner.h"
+
+#include <cstdio>
+
+namespace lathe {
+
+namespace {
+
+/// Share of the whole that writing the calibration text takes at most.
+constexpr double kTextShare = 0.2;
+
+/// The files of one computation.
+class SensitivityCache {
+public:
+    SensitivityCache(RunControl& run, const LoadedModel& model, std::filesystem::path folder)
+        : m_run(run), m_model(model), m_folder(std::move(folder)) {}
+
+    std::filesystem::path whole() const { return m_folder / "sensitivities.safetensors"; }
+    std::filesystem::path block(int index) const {
+        char name[40];
+        std::snprintf(name, sizeof name, "block-%04d.safetensors", index);
+        return m_folder / name;
+    }
+
+    /// Everything, when it is there and sound.
+    std::shared_ptr<const Sensitivities> readWhole() const {
+        return readSound(whole(), [&](const Sensitivities& found) {
+            found.requireFor(*m_model.model, m_model.hash);
+            requireValues(found, m_model.model->modules());
+        });
+    }
+    bool hasBlock(int index) const {
+        return readSound(block(index), [&](const Sensitivities& found) {
+                   requireValues(found, modulesOf(index));
+               }) != nullptr;
+    }
+    void writeBlock(const BlockSensitivities& done, SensitivityRecord record) const {
+        record.loss = done.loss;
+        writeSensitivities(block(done.block), record, done.modules);
+    }
+    /// Puts the blocks together.
+    void writeWhole() const {
+        std::vector<std::pair<std::string, Tensor>> all;
+        SensitivityRecord record;
+        const int layers = m_model.model->config().layers;
+        for (int index = 0; index < layers; ++index) {
+            const Sensitivities part = Sensitivities::open(block(index));
+            record = part.record();
+            for (const auto& [name, linear] : modulesOf(index)) {
+                all.emplace_back(name, part.of(name));
+            }
+        }
+        writeSensitivities(whole(), record, all);
+        std::error_code ignored; // a file left behind costs room alone
+        for (int index = 0; index < layers; ++index) {
+            std::filesystem::remove(block(index), ignored);
+        }
+    }
+
+private:
+    using Modules = std::vector<std::pair<std::string, const Linear*>>;
+
+    Modules modulesOf(int index) const {
+        const Modules all = std::as_const(*m_model.model).modules();
+        const auto per = static_cast<std::ptrdiff_t>(all.size()) / m_model.model->config().layers;
+        return {all.begin() + index * per, all.begin() + (index + 1) * per};
+    }
+
+    static void requireValues(const Sensitivities& found, const Modules& modules) {
+        for (const auto& [name, linear] : modules) {
+            const Shape wanted{outFeatures(linear->weight), inFeatures(linear->weight)};
+            if (!(found.of(name).shape() == wanted)) {
+                throw FormatError(found.path().string() + ": " + name + " has another shape");
+            }
+        }
+    }
+
+    /// A file that passes `check`; null when it is absent, or damaged and taken away.
+    template <class Check>
+    std::shared_ptr<const Sensitivities>
+    readSound(const std::filesystem::path& path, const Check& check) const {
+        if (!pathExists(path)) {
+            return nullptr;
+        }
+        try {
+            auto found = std::make_shared<const Sensitivities>(Sensitivities::open(path));
+            check(*found);
+            return found;
+        } catch (const Error& error) {
+            m_run.log(
+                LogLevel::Warning,
+                std::string("a damaged cache file is computed again: ") + error.what());
+            std::error_code ignored;
+            std::filesystem::remove(path, ignored);
+            return nullptr;
+        }
+    }
+
+    RunControl& m_run;
+    const LoadedModel& m_model;
+    std::filesystem::path m_folder;
+};
+
+/// Equal for equal results: weights, ids and the version of what is stored.
+std::string keyOf(const LoadedModel& model, const CalibrationText& text) {
+    Hasher hasher;
+    hasher.update(
+        model.hash + "|" + std::to_string(text.length) + "|" + std::to_string(kSensitivityVersion));
+    for (const std::vector<TokenId>& ids : text.samples) {
+        hasher.update(std::as_bytes(std::span(ids)));
+    }
+    return hasher.hex();
+}
+
+std::filesystem::path folderFor(const std::string& key) {
+    const std::filesystem::path cache = cacheFolder();
+    LATHE_CHECK(
+        !cache.empty(), "there is no folder to keep sensitivities in; set XDG_CACHE_HOME or HOME");
+    const std::filesystem::path folder = cache / "sensitivity" / key;
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    LATHE_CHECK(!error, folder.string() + ": cannot be created (" + error.message() + ")");
+    return folder;
+}
+
+} // namespace
+
+FoundSensitivities findSensitivities(
+    StudyContext& context, const LoadedModel& model, const CalibrationChoice& choice,
+    const CalibrationProgress& onProgress) {
+    const auto report = [&](double share, const std::string& what) {
+        if (onProgress) {
+            onProgress(share, what);
+        } else {
+            context.run.progress(share, what);
+        }
+    };
+    const CalibrationText text =
+        calibrationText(context, model, choice, [&](double share, const std::string& what) {
+            report(kTextShare * share, what);
+        });
+    const SensitivityCache cache(context.run, model, folderFor(keyOf(model, text)));
+    if (auto known = cache.readWhole()) {
+        return {.values = std::move(known)};
+    }
+    std::vector<bool> missing;
+    int count = 0;
+    for (int block = 0; block < model.model->config().layers; ++block) {
+        missing.push_back(!cache.hasBlock(block));
+        count += missing.back() ? 1 : 0;
+    }
+    if (count > 0) {
+        const SensitivityRecord record{
+            .modelHash = model.hash,
+            .text = text.name,
+            .textHash = text.hash,
+            .samples = choice.samples,
+            .length = text.length,
+            .seed = choice.seed,
+            .device = context.exec.device().name(),
+            .build = buildId()};
+        const SensitivityRequest request{
+            .samples = text.samples,
+            .wanted = [&](int block) { return missing[static_cast<std::size_t>(block)]; },
+            .onBlock = [&](const BlockSensitivities& done) { cache.writeBlock(done, record); },
+            .onProgress =
+                [&](double share, const std::string& what) {
+                    report(kTextShare + (1.0 - kTextShare) * share, what);
+                }};
+        computeSensitivities(context.run, context.exec, *model.model, request);
+    }
+    cache.writeWhole();
+    return {
+        .values = std::make_shared<const Sensitivities>(Sensitivities::open(cache.whole())),
+        .computedBlocks = count};
+}
+
+std::shared_ptr<const Sensitivities> sensitivitiesFor(
+    StudyContext& context, const LoadedModel& model, const CalibrationChoice& choice,
+    const CalibrationProgress& onProgress) {
+    return findSensitivities(context, model, choice, onProgress).values;
+}
+
+} // namespace lathe
