@@ -2,46 +2,194 @@
 #include "experiments/quantize_model.h"
 
 #include "engine/core/check.h"
+#include "engine/quant/outliers.h"
 #include "engine/quant/quantizer.h"
+#include "engine/quant/weighted_error.h"
+#include "experiments/studies/params.h"
 
 namespace lathe {
+
+namespace {
+
+/// Share of the work that sensitivities are taken to be, when they have to be computed.
+constexpr double kSensitivityShare = 0.3;
+using Progress = std::function<void(double share, const std::string& what)>;
+
+/// A matrix of the float model on the host.
+class HostMatrix {
+public:
+    HostMatrix(const std::string& name, const Linear& linear, ExecContext& exec) {
+        const auto* dense = std::get_if<DenseWeight>(&linear.weight);
+        LATHE_CHECK(
+            dense != nullptr, name + " is quantized already (" + describe(linear.weight) +
+                                  "); choose the float model it was made from");
+        m_tensor = dense->w.device().isCuda() ? dense->w.to(Device{}, exec) : dense->w.share();
+    }
+    ConstView view() const { return m_tensor.view(); }
+
+private:
+    Tensor m_tensor;
+};
+
+std::string keyOf(const LoadedModel& model, const CalibrationChoice& choice) {
+    return dumpJson(
+        Json{model.hash, choice.text, choice.clean, choice.samples, choice.length, choice.seed});
+}
+
+std::shared_ptr<const Sensitivities> sensitivitiesOf(
+    StudyContext& context, const LoadedModel& model, const CalibrationChoice& choice,
+    const Progress& progress) {
+    const std::string key = "sensitivities " + keyOf(model, choice);
+    return context.cache.get<std::shared_ptr<const Sensitivities>>(key, [&] {
+        return sensitivitiesFor(context, model, choice, [&](double share, const std::string& what) {
+            progress(kSensitivityShare * share, what);
+        });
+    });
+}
+
+/// Which weights leave the tables: of all the model's matrices, whatever is quantized.
+const SparseChoice& sparseChoiceOf(
+    StudyContext& context, const LoadedModel& model, const QuantizeChoice& choice,
+    const Sensitivities& sensitivities) {
+    const std::string key = "sparse " + valueText(choice.sparsity) + " " +
+                            valueText(choice.sensitive) + " " + keyOf(model, choice.calibration);
+    return context.cache.get<SparseChoice>(key, [&] {
+        const auto modules = std::as_const(*model.model).modules();
+        std::optional<HostMatrix> matrix; // what the views below lie in
+        Tensor sensitivity;
+        const auto at = [&](std::size_t i) {
+            matrix.emplace(modules[i].first, *modules[i].second, context.exec);
+            sensitivity = sensitivities.of(modules[i].first);
+            return SparseMatrix{matrix->view(), sensitivity.view()};
+        };
+        return chooseSparse(
+            context.run, modules.size(), at,
+            {.sensitive = choice.sensitive / 100.0,
+             .outliers = (choice.sparsity - choice.sensitive) / 100.0});
+    });
+}
+
+/// One model while its matrices are quantized, one after another.
+class ModelQuantizer {
+public:
+    ModelQuantizer(
+        StudyContext& context, const LoadedModel& model, const QuantizeChoice& choice,
+        const Progress& progress)
+        : m_context(context), m_choice(choice), m_quantizer(quantizers().at(choice.method)) {
+        m_result.model = model.model->share();
+        if (m_quantizer.info().usesSensitivity || choice.predict) {
+            m_sensitivities = sensitivitiesOf(context, model, choice.calibration, progress);
+            m_result.predictedLoss = 0.0;
+            m_result.sensitivities = m_sensitivities->record();
+        }
+        if (choice.sparsity > 0.0) {
+            m_sparse = &sparseChoiceOf(context, model, choice, *m_sensitivities);
+            m_result.fenceFactor = m_sparse->factor;
+        }
+    }
+
+    std::vector<LlamaModel::Module> modules() { return m_result.model->modules(); }
+    bool hasSensitivities() const { return m_sensitivities != nullptr; }
+
+    /// Matrix i of the model.
+    void quantize(std::size_t i, const std::string& name, Linear& linear) {
+        ExecContext& cpu = m_context.cpu;
+        const HostMatrix matrix(name, linear, m_context.exec);
+        Tensor sensitivity;
+        LayerStatistics statistics{.name = name};
+        if (m_sensitivities) {
+            sensitivity = m_sensitivities->of(name);
+            statistics.sensitivity = sensitivity.view();
+        }
+        if (m_sparse != nullptr) {
+            statistics.sparse = m_sparse->positions[i];
+        }
+        Weight weight = m_quantizer.quantize(
+            m_context.run, cpu, matrix.view(), statistics,
+            {.bits = m_choice.bits, .groupSize = m_choice.group});
+        if (m_sensitivities) {
+            const auto predictions = static_cast<double>(m_sensitivities->record().length - 1);
+            *m_result.predictedLoss +=
+                0.5 * predictions * weightedError(cpu, matrix.view(), weight, sensitivity.view());
+        }
+        const auto size = static_cast<double>(matrix.view().elementCount());
+        m_weights += size;
+        m_kept += sparseShare(weight) * size;
+        const Device home = m_context.exec.device();
+        linear.weight = home.isCuda() ? toDevice(weight, home, m_context.exec) : std::move(weight);
+    }
+
+    QuantizedModel finish() {
+        m_result.sparseShare = m_weights > 0.0 ? m_kept / m_weights : 0.0;
+        return std::move(m_result);
+    }
+
+private:
+    StudyContext& m_context;
+    const QuantizeChoice& m_choice;
+    const Quantizer& m_quantizer;
+    std::shared_ptr<const Sensitivities> m_sensitivities;
+    const SparseChoice* m_sparse = nullptr;
+    QuantizedModel m_result;
+    double m_weights = 0.0, m_kept = 0.0;
+};
+
+} // namespace
 
 std::string QuantizeChoice::title() const {
     std::string text = method + " " + std::to_string(bits) + " bit";
     if (group > 0) {
         text += ", groups of " + std::to_string(group);
     }
-    return text;
+    if (sparsity > 0.0) {
+        text += " + " + valueText(sparsity) + " %";
+    }
+    return tensors == "all" ? text : text + ", " + tensors;
 }
 
-std::unique_ptr<LlamaModel> quantizeModel(
-    StudyContext& context, const LlamaModel& model, const QuantizeChoice& choice,
-    const std::function<void(double share, const std::string& module)>& progress) {
-    const Quantizer& quantizer = quantizers().at(choice.method);
-    const QuantizeOptions options{.bits = choice.bits, .groupSize = choice.group};
-    std::unique_ptr<LlamaModel> quantized = model.share();
-    const std::vector<LlamaModel::Module> modules = quantized->modules();
+QuantizeChoice quantizeChoiceFrom(const Spec& spec) {
+    const Json& params = spec.params;
+    QuantizeChoice choice{
+        .method = textOf(params, "method"),
+        .bits = params.at("bits").get<int>(),
+        .group = groupSize(params.at("group")),
+        .calibration = {
+            .text = textOf(params, "calibration"),
+            .clean = textOf(params, "calibration_clean"),
+            .samples = params.at("calibration_samples").get<int>(),
+            .length = params.at("calibration_length").get<std::int64_t>(),
+            .seed = spec.seed}};
+    if (quantizers().at(choice.method).info().usesSparse) {
+        choice.sparsity = params.at("sparsity").get<double>();
+        choice.sensitive = params.at("sensitive").get<double>();
+        LATHE_CHECK(
+            choice.sensitive <= choice.sparsity,
+            "--sparsity " + valueText(choice.sparsity) + " is less than the --sensitive " +
+                valueText(choice.sensitive) + " that is part of it");
+    }
+    return choice;
+}
+
+QuantizedModel quantizeModel(
+    StudyContext& context, const LoadedModel& model, const QuantizeChoice& choice,
+    const Progress& progress) {
+    ModelQuantizer quantizer(context, model, choice, progress);
+    const std::vector<LlamaModel::Module> modules = quantizer.modules();
+    const double before = quantizer.hasSensitivities() ? kSensitivityShare : 0.0;
+    bool found = false;
     for (std::size_t i = 0; i < modules.size(); ++i) {
         const auto& [name, linear] = modules[i];
-        context.run.checkpoint();
-        progress(static_cast<double>(i) / static_cast<double>(modules.size()), name);
-        const auto* dense = std::get_if<DenseWeight>(&linear->weight);
-        LATHE_CHECK(
-            dense != nullptr, name + " is quantized already (" + describe(linear->weight) +
-                                  "); choose the float model it was made from");
-        const Device home = dense->w.device();
-        const LayerStatistics statistics{.name = name};
-        if (home.isCuda()) {
-            const Tensor host = dense->w.to(Device{}, context.exec);
-            linear->weight = toDevice(
-                quantizer.quantize(context.run, context.cpu, host.view(), statistics, options),
-                home, context.exec);
-        } else {
-            linear->weight =
-                quantizer.quantize(context.run, context.cpu, dense->w.view(), statistics, options);
+        if (choice.tensors != "all" && choice.tensors != name) {
+            continue;
         }
+        found = true;
+        context.run.checkpoint();
+        const double done = static_cast<double>(i) / static_cast<double>(modules.size());
+        progress(before + (1.0 - before) * done, "quantizing " + name);
+        quantizer.quantize(i, name, *linear);
     }
-    return quantized;
+    LATHE_CHECK(found, "--tensors: " + choice.tensors + " is no matrix of " + model.name);
+    return quantizer.finish();
 }
 
 } // namespace lathe

@@ -15,6 +15,9 @@ namespace {
 constexpr std::array<std::string_view, 8> kKindNames{"flag",   "integer", "real",   "text",
                                                      "choice", "file",    "folder", "model"};
 
+/// What ends a choice that names a file.
+constexpr std::string_view kFileChoice = ":FILE";
+
 std::string joined(const std::vector<std::string>& texts) {
     std::string all;
     for (const std::string& text : texts) {
@@ -54,8 +57,9 @@ std::string checkText(const ParamSpec& spec, const Json& value) {
     if (spec.required && text.empty()) {
         return "must not be empty";
     }
-    if (spec.kind == ParamKind::Choice &&
-        std::ranges::find(spec.choices, text) == spec.choices.end()) {
+    const bool isPlain =
+        std::ranges::find(spec.choices, text) != spec.choices.end() && !text.ends_with(kFileChoice);
+    if (spec.kind == ParamKind::Choice && !isPlain && choiceFile(spec, text).empty()) {
         return "must be one of " + joined(spec.choices) + ", not '" + text + "'";
     }
     return {};
@@ -67,6 +71,17 @@ std::string ParamSpec::flagName() const {
     std::string text = flag.empty() ? name : flag;
     std::ranges::replace(text, '_', '-');
     return text;
+}
+
+std::string choiceFile(const ParamSpec& spec, const std::string& value) {
+    for (const std::string& choice : spec.choices) {
+        const std::string_view beginning =
+            std::string_view(choice).substr(0, choice.size() - kFileChoice.size() + 1);
+        if (choice.ends_with(kFileChoice) && value.starts_with(beginning)) {
+            return value.substr(beginning.size());
+        }
+    }
+    return {};
 }
 
 std::string checkValue(const ParamSpec& spec, const Json& value) {

@@ -21,7 +21,8 @@ struct ParamSpec {
     std::string unit{};  ///< "bit", "token"; empty when it has none
     double minimum = -std::numeric_limits<double>::infinity();
     double maximum = std::numeric_limits<double>::infinity();
-    std::vector<std::string> choices{}; ///< Choice: the allowed texts
+    /// Choice: the allowed texts. One that ends in ":FILE" allows its beginning with any path.
+    std::vector<std::string> choices{};
     std::string flag{}; ///< command-line name without dashes; empty: name with '-' for '_'
     bool sweep = false; ///< may take several values ("2,3,4"): an axis of Spec::sweep
     bool required = false;
@@ -34,6 +35,9 @@ struct Diagnostic {
     std::string param; ///< the ParamSpec's name, or empty
     std::string message;
 };
+
+/// The path in a choice such as "gguf:/some/model.gguf"; empty for a plain choice.
+std::string choiceFile(const ParamSpec& spec, const std::string& value);
 
 /// Checks one value against its declaration; an empty text means it is fine.
 std::string checkValue(const ParamSpec& spec, const Json& value);

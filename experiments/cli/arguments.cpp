@@ -40,7 +40,12 @@ Json withFullPath(const ParamSpec& param, Json value) {
     if (!value.is_string() || value.get_ref<const std::string&>().empty()) {
         return value;
     }
-    const std::filesystem::path path(value.get<std::string>());
+    const auto text = value.get<std::string>();
+    if (const std::string named = choiceFile(param, text); !named.empty()) {
+        const std::string beginning = text.substr(0, text.size() - named.size());
+        return beginning + std::filesystem::absolute(named).lexically_normal().string();
+    }
+    const std::filesystem::path path(text);
     const bool file = param.kind == ParamKind::File || param.kind == ParamKind::Folder;
     if (!file && !(param.kind == ParamKind::Model && isModelPath(path))) {
         return value;

@@ -3,6 +3,7 @@
 
 #include "engine/core/error.h"
 #include "engine/quant/quantizer.h"
+#include "experiments/calibration_text.h"
 
 #include <charconv>
 
@@ -73,32 +74,79 @@ std::vector<ParamSpec> quantizerParams(bool sweep) {
     for (const auto& quantizer : quantizers().all()) {
         methods.push_back(quantizer->info().id);
     }
+    if (sweep) {
+        methods.push_back("gguf:FILE");
+    }
     return {
         {.name = "method",
          .kind = ParamKind::Choice,
          .defaultValue = "kmeans",
-         .help =
-             "How codes are chosen: exact k-means per row, round to nearest, or the latter around "
-             "zero",
+         .help = "How codes are chosen: exact k-means per row (kmeans), weighted by sensitivities "
+                 "(squeezellm) and with a sparse part (squeezellm-sparse), the same by Lloyd's "
+                 "iterations (lloyd), round to nearest (rtn), or that around zero (rtn-sym)" +
+                 std::string(sweep ? "; gguf:FILE measures a file of llama.cpp as it is" : ""),
          .choices = methods,
          .flag = sweep ? "methods" : "method",
          .sweep = sweep},
         {.name = "bits",
          .kind = ParamKind::Integer,
          .defaultValue = 4,
-         .help = "Bits of a weight's code",
+         .help = "Bits of a weight's code; rtn needs at least 2",
          .unit = "bit",
-         .minimum = 2,
+         .minimum = 1,
          .maximum = 8,
          .sweep = sweep},
         {.name = "group",
          .kind = ParamKind::Choice,
          .defaultValue = "none",
          .help =
-             "Weights that share one scale; none: a whole output row. k-means has a table per row "
-             "and ignores it",
+             "Weights that share one scale; none: a whole output row. Methods with a table per row "
+             "ignore it",
          .choices = {"none", "32", "64", "128"},
-         .sweep = sweep}};
+         .sweep = sweep},
+        {.name = "sparsity",
+         .kind = ParamKind::Real,
+         .defaultValue = 0.45,
+         .help = "Share of the weights that squeezellm-sparse keeps beside its tables, sensitive "
+                 "ones and outliers together",
+         .unit = "%",
+         .minimum = 0,
+         .maximum = 20,
+         .sweep = sweep},
+        {.name = "sensitive",
+         .kind = ParamKind::Real,
+         .defaultValue = 0.05,
+         .help = "Of these, the share of each matrix that is chosen by sensitivity",
+         .unit = "%",
+         .minimum = 0,
+         .maximum = 20,
+         .advanced = true},
+        {.name = "calibration",
+         .kind = ParamKind::File,
+         .help = "Text that sensitivities are computed on; without one, what the model itself "
+                 "writes. It must not be the text that is scored",
+         .advanced = true},
+        {.name = "calibration_clean",
+         .kind = ParamKind::Choice,
+         .defaultValue = "none",
+         .help = "Take that text as it is, or as a Project Gutenberg book",
+         .choices = {"none", "gutenberg"},
+         .advanced = true},
+        {.name = "calibration_samples",
+         .kind = ParamKind::Integer,
+         .defaultValue = CalibrationChoice{}.samples,
+         .help = "Samples of it whose squared gradients are averaged",
+         .minimum = 1,
+         .maximum = 1 << 16,
+         .advanced = true},
+        {.name = "calibration_length",
+         .kind = ParamKind::Integer,
+         .defaultValue = 0,
+         .help = "Length of a sample; 0: the length that the model was trained with",
+         .unit = "token",
+         .minimum = 0,
+         .maximum = 1 << 20,
+         .advanced = true}};
 }
 
 std::vector<MetricInfo> languageMetrics() {

@@ -14,7 +14,8 @@ namespace lathe {
 ParamSpec modelParam();
 /// `text`, `clean`, `window`, `stride`, `bos`, `tail`, `max_windows`: see scoringTextFrom.
 std::vector<ParamSpec> scoringParams();
-/// `method`, `bits`, `group`; with `sweep`, each takes several values.
+/// `method`, `bits`, `group`, `sparsity`, `sensitive` and the calibration of sensitivities; with
+/// `sweep`, the first four take several values and `method` may be a file.
 std::vector<ParamSpec> quantizerParams(bool sweep);
 /// perplexity, bits_per_byte (with bounds), nll, tokens, windows, protocol.
 std::vector<MetricInfo> languageMetrics();

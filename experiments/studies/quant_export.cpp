@@ -69,6 +69,30 @@ void requireFree(const std::filesystem::path& folder) {
         folder.string() + " exists and is not an empty folder; choose another one with --out");
 }
 
+/// What the file says of its own making.
+Json provenanceOf(
+    const QuantizeChoice& choice, const LoadedModel& source, const QuantizedModel& made) {
+    Json provenance{
+        {"method", choice.method},
+        {"bits", choice.bits},
+        {"group", choice.group},
+        {"sparsity", choice.sparsity},
+        {"sensitive", choice.sensitive},
+        {"source", std::filesystem::path(source.name).filename().string()},
+        {"source_hash", source.hash},
+        {"build", buildId()}};
+    if (made.sensitivities) {
+        const SensitivityRecord& record = *made.sensitivities;
+        provenance["calibration"] = {
+            {"text", record.text},
+            {"text_hash", record.textHash},
+            {"samples", record.samples},
+            {"length", record.length},
+            {"seed", record.seed}};
+    }
+    return provenance;
+}
+
 class QuantExport : public Study {
 public:
     const StudyInfo& info() const override { return m_info; }
@@ -83,27 +107,19 @@ Json QuantExport::run(const Spec& spec, StudyContext& context) const {
     requireFree(folder);
     const auto source =
         context.models.load(textOf(spec.params, "model"), context.exec, context.run);
-    QuantizeChoice choice{
-        .method = textOf(spec.params, "method"),
-        .bits = spec.params.at("bits").get<int>(),
-        .group = groupSize(spec.params.at("group"))};
-    const auto quantized = quantizeModel(
-        context, *source->model, choice, [&](double share, const std::string& module) {
-            context.run.progress(0.7 * share, choice.title() + ": quantizing " + module);
+    const QuantizeChoice choice = quantizeChoiceFrom(spec);
+    const QuantizedModel made =
+        quantizeModel(context, *source, choice, [&](double share, const std::string& what) {
+            context.run.progress(0.7 * share, choice.title() + ": " + what);
         });
+    const LlamaModel& quantized = *made.model;
     context.run.progress(0.7, "writing " + folder.string());
-    const Json provenance{{"method", choice.method},
-                          {"bits", choice.bits},
-                          {"group", choice.group},
-                          {"source", std::filesystem::path(source->name).filename().string()},
-                          {"source_hash", source->hash},
-                          {"build", buildId()}};
-    saveQuantized(*quantized, *source->checkpoint, provenance, folder);
+    saveQuantized(quantized, *source->checkpoint, provenanceOf(choice, *source, made), folder);
     context.run.checkpoint();
     context.run.progress(0.9, "reading it back");
     const auto written = Checkpoint::open(folder);
     const auto reread = LlamaModel::load(*written, context.exec);
-    const std::vector<float> before = logitsOf(context.exec, *quantized);
+    const std::vector<float> before = logitsOf(context.exec, quantized);
     const std::vector<float> after = logitsOf(context.exec, *reread);
     if (before.size() != after.size() ||
         std::memcmp(before.data(), after.data(), before.size() * sizeof(float)) != 0) {
@@ -111,12 +127,12 @@ Json QuantExport::run(const Spec& spec, StudyContext& context) const {
             folder.string() + ": the model read back gives other logits than the one written");
     }
     return {
-        {"bytes", quantized->weightBytes()},
+        {"bytes", quantized.weightBytes()},
         {"file_bytes", written->fileBytes()},
-        {"average_bits", quantized->averageQuantizedBits()},
+        {"average_bits", quantized.averageQuantizedBits()},
         {"path", folder.string()},
         {"hash", hashPath(folder)},
-        {"verified_tokens", probeIds(*quantized).size()},
+        {"verified_tokens", probeIds(quantized).size()},
         {"output_hash", hashBytes(std::as_bytes(std::span(after)))}};
 }
 

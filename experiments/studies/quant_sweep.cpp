@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "experiments/studies/quant_sweep.h"
-
+#include "engine/core/check.h"
 #include "engine/core/hash.h"
-#include "engine/quant/quantizer.h"
+#include "experiments/datasets.h"
 #include "experiments/quantize_model.h"
 #include "experiments/scoring.h"
 #include "experiments/studies/factories.h"
 #include "experiments/studies/params.h"
+#include "experiments/studies/sweep_cells.h"
 #include "experiments/text_generation.h"
 
 #include <algorithm>
@@ -19,7 +19,8 @@ namespace {
 
 /// Reference logits kept for the whole run; windows beyond it are scored by the float model again.
 constexpr std::size_t kReferenceBytes = std::size_t{512} << 20;
-constexpr const char* kFloat = "float";
+/// Windows up to which each one's divergence is recorded.
+constexpr std::size_t kMostRecordedWindows = 4096;
 
 using Clock = std::chrono::steady_clock;
 
@@ -97,6 +98,16 @@ StudyInfo describeStudy() {
           .minimum = 0,
           .maximum = 4096,
           .advanced = true},
+         {.name = "tensors",
+          .kind = ParamKind::Text,
+          .defaultValue = "all",
+          .help = "Quantize all matrices together (all), each one alone (each), or the one named",
+          .advanced = true},
+         {.name = "predict",
+          .kind = ParamKind::Flag,
+          .defaultValue = false,
+          .help = "Predict the loss from sensitivities for methods that do without them, too",
+          .advanced = true},
          {.name = "skip",
           .kind = ParamKind::Text,
           .defaultValue = "",
@@ -109,13 +120,29 @@ StudyInfo describeStudy() {
         {{"kl_mean", "KL divergence from float", "nat", -1, "Mean over the scored tokens"},
          {"kl_mean_low", "KL divergence, lower bound", "nat", 0, "95 % bootstrap over windows"},
          {"kl_mean_high", "KL divergence, upper bound", "nat", 0, "95 % bootstrap over windows"},
+         {"kl_median", "KL divergence, median", "nat", -1, "Over the scored tokens"},
+         {"kl_p99", "KL divergence, 99 %", "nat", -1, "Percentile over the scored tokens"},
+         {"kl_p999", "KL divergence, 99.9 %", "nat", -1, "Percentile over the scored tokens"},
+         {"kl_over_kmeans", "KL divergence over that of k-means", "", -1,
+          "Of the run's kmeans cell of the same bits"},
+         {"kl_over_kmeans_low", "KL divergence over that of k-means, lower bound", "", 0,
+          "95 % paired bootstrap over windows"},
+         {"kl_over_kmeans_high", "KL divergence over that of k-means, upper bound", "", 0,
+          "95 % paired bootstrap over windows"},
+         {"kl_windows", "KL divergence of each window", "nat", 0, "Sums over its tokens"},
+         {"token_windows", "Scored tokens of each window", "token", 0, {}},
+         {"predicted_kl", "Predicted KL divergence", "nat", -1,
+          "Half the sum of T * sensitivity * error^2 over all weights"},
+         {"sparse_share", "Sparse share", "", 0, "Of the quantized matrices' weights"},
+         {"fence_factor", "Outlier fence", "", 0,
+          "Distance from the quartiles in units of their own distance"},
          {"top1_agreement", "Top-1 agreement with float", "", 1,
           "Share of tokens whose most probable continuation stays the same"},
          {"top1_agreement_low", "Top-1 agreement, lower bound", "", 0, {}},
          {"top1_agreement_high", "Top-1 agreement, upper bound", "", 0, {}},
          {"bytes", "Size", "byte", -1, "All weights as stored"},
          {"average_bits", "Average bits", "bit", -1,
-          "Of the quantized matrices, their tables, scales and zeros counted"},
+          "Of the quantized matrices; tables, scales, zeros and sparse parts counted"},
          {"seconds", "Time", "s", -1,
           "Quantizing, scoring (with --repeat, the median) and the sample; without loading the "
           "model"},
@@ -126,70 +153,21 @@ StudyInfo describeStudy() {
     return info;
 }
 
-/// The values of an axis, or the one fixed value.
-std::vector<Json> axisValues(const Spec& spec, const std::string& name) {
-    if (const auto swept = spec.sweep.find(name); swept != spec.sweep.end()) {
-        return {swept->begin(), swept->end()};
-    }
-    return {spec.params.at(name)};
-}
-
-/// The entries of `skip`: "kmeans:8" or "rtn:4:64".
-/// @throws InputError for one that is no method with a number of bits.
-std::vector<std::string> skippedCells(const std::string& skip) {
-    std::vector<std::string> entries;
-    std::string entry;
-    for (std::size_t from = 0; from <= skip.size(); from += entry.size() + 1) {
-        entry = skip.substr(from, skip.find(',', from) - from);
-        const auto first = entry.find_first_not_of(' ');
-        if (first == std::string::npos) {
-            continue;
-        }
-        const std::string name = entry.substr(first, entry.find_last_not_of(' ') - first + 1);
-        const std::size_t colon = name.find(':');
-        const bool numbered = colon != std::string::npos && colon + 1 < name.size() &&
-                              name.find_first_not_of("0123456789:", colon) == std::string::npos;
-        if (!numbered || !quantizers().contains(name.substr(0, colon))) {
-            throw InputError(
-                "--skip: '" + name +
-                "' is no cell; write method:bits or method:bits:group, as in "
-                "kmeans:8");
-        }
-        entries.push_back(name);
-    }
-    return entries;
-}
-
-bool isSkipped(const std::vector<std::string>& skipped, const Json& cell) {
-    const std::string shortName =
-        cell.at("method").get<std::string>() + ":" + valueText(cell.at("bits"));
-    const std::string longName = shortName + ":" + valueText(cell.at("group"));
-    return std::ranges::any_of(
-        skipped, [&](const std::string& name) { return name == shortName || name == longName; });
-}
-
-/// Bits of the float model's matrices as stored.
-int storedBits(const std::string& model) {
-    const auto checkpoint = Checkpoint::open(resolveModel(model));
-    const std::string matrix = "model.layers.0.self_attn.q_proj.weight";
-    const auto entry = checkpoint->entries().find(matrix);
-    if (entry == checkpoint->entries().end()) {
-        throw InputError(
-            model + " has no float tensor " + matrix +
-            ": it is quantized already or of another kind; choose the float model it came from");
-    }
-    return static_cast<int>(sizeOf(entry->second.dtype) * 8);
-}
-
 class QuantSweep : public Study {
 public:
     const StudyInfo& info() const override { return m_info; }
     std::vector<Json> cells(const Spec& spec) const override {
-        return sweepCells(spec, storedBits(textOf(spec.params, "model")));
+        return sweepCells(spec, sweepFacts(spec));
     }
     Json run(const Spec& spec, StudyContext& context) const override;
     std::vector<std::filesystem::path> inputFiles(const Spec& spec) const override {
-        return scoringFiles(spec.params);
+        std::vector<std::filesystem::path> files = scoringFiles(spec.params);
+        for (const Json& method : axisValues(spec, "method")) {
+            if (std::string file = sweepFile(method.get<std::string>()); !file.empty()) {
+                files.emplace_back(std::move(file));
+            }
+        }
+        return files;
     }
 
 private:
@@ -199,7 +177,8 @@ private:
 /// One cell while it is measured.
 struct CellMeasurement {
     std::vector<WindowScore> scores;
-    std::vector<double> kl, agreement, tokens;
+    std::vector<double> kl, agreement, tokens; ///< sums of each window
+    std::vector<float> tokenKl;
 };
 
 /// @param report is told which window comes next.
@@ -219,6 +198,7 @@ void measureWindows(
         const WindowDistance away = distance(context.exec, wanted, rows);
         cell.scores.push_back(reference.score(w, rows));
         cell.kl.push_back(away.kl);
+        cell.tokenKl.insert(cell.tokenKl.end(), away.tokenKl.begin(), away.tokenKl.end());
         cell.agreement.push_back(away.agreement);
         cell.tokens.push_back(cell.scores.back().tokens);
     }
@@ -231,6 +211,27 @@ void putDistances(Json& metrics, const CellMeasurement& cell, std::uint64_t seed
     };
     put("kl_mean", cell.kl);
     put("top1_agreement", cell.agreement);
+    putTail(metrics, "kl", cell.tokenKl);
+    if (cell.kl.size() <= kMostRecordedWindows) {
+        metrics["kl_windows"] = cell.kl;
+        metrics["token_windows"] = cell.tokens;
+    }
+}
+
+/// What plain k-means does to the same matrices at the same bits is what others are compared with.
+void putAgainstKmeans(
+    Json& metrics, const Spec& spec, RunCache& cache, const CellMeasurement& cell) {
+    const auto& params = spec.params;
+    const std::string key =
+        "kmeans " + valueText(params.at("bits")) + " " + textOf(params, "tensors");
+    auto& baseline = cache.get<std::vector<double>>(key, [] { return std::vector<double>(); });
+    if (params.at("method") == "kmeans") {
+        baseline = cell.kl;
+    } else if (!baseline.empty()) {
+        const PairedComparison compared =
+            pairedBootstrap(cell.kl, baseline, cell.tokens, spec.seed);
+        putWithInterval(metrics, "kl_over_kmeans", compared.ratio, compared.ratioInterval);
+    }
 }
 
 void putSample(
@@ -253,87 +254,142 @@ void putSample(
     metrics["sample_ids"] = sample.ids;
 }
 
-Json QuantSweep::run(const Spec& spec, StudyContext& context) const {
-    auto& reference = *context.cache.get<std::unique_ptr<SweepReference>>(
-        "reference", [&] { return std::make_unique<SweepReference>(spec.params, context); });
-    const bool isFloat = spec.params.at("method") == kFloat;
-    const QuantizeChoice choice{
-        .method = textOf(spec.params, "method"),
-        .bits = spec.params.at("bits").get<int>(),
-        .group = groupSize(spec.params.at("group"))};
-    const std::string title = isFloat ? std::string(kFloat) : choice.title();
-    std::unique_ptr<LlamaModel> quantized;
-    const auto quantizeStart = Clock::now();
-    if (!isFloat) {
-        quantized = quantizeModel(
-            context, *reference.model->model, choice, [&](double share, const std::string& module) {
-                context.run.progress(0.4 * share, title + ": quantizing " + module);
-            });
+/// The model of one cell and what is known of it without measuring.
+struct Setting {
+    std::string title;
+    bool isFloat = false;
+    std::unique_ptr<LlamaModel> quantized;   ///< here,
+    std::shared_ptr<const LoadedModel> file; ///< or from a file; neither: the float model
+    Json facts = Json::object();
+    double seconds = 0.0; ///< that quantizing took
+
+    const LlamaModel& model(const SweepReference& reference) const {
+        return quantized ? *quantized : file ? *file->model : *reference.model->model;
     }
-    const double quantizeSeconds = isFloat ? 0.0 : secondsSince(quantizeStart);
-    const LlamaModel& model = isFloat ? *reference.model->model : *quantized;
-    CellMeasurement cell;
-    std::vector<double> scoreSeconds;
-    const int turns = isFloat ? 1 : spec.repeat; // its rows are kept: a second turn takes no time
+};
+
+void putSizes(Json& facts, std::int64_t bytes, double averageBits) {
+    facts["bytes"] = bytes;
+    facts["average_bits"] = averageBits;
+}
+
+/// A file of llama.cpp, as it was quantized there.
+void loadFile(
+    Setting& setting, const std::string& path, StudyContext& context,
+    const SweepReference& reference) {
+    setting.title = std::filesystem::path(path).filename().string();
+    setting.file = context.models.load(path, context.exec, context.run);
+    const std::int64_t vocabulary = setting.file->model->vocabularySize();
+    LATHE_CHECK(
+        vocabulary == reference.model->model->vocabularySize(),
+        path + " has a vocabulary of " + std::to_string(vocabulary) + " tokens, " +
+            reference.model->name + " one of " +
+            std::to_string(reference.model->model->vocabularySize()) +
+            "; only forms of the same model compare");
+    const Checkpoint& checkpoint = *setting.file->checkpoint;
+    std::int64_t bytes = 0;
+    for (const auto& [name, entry] : checkpoint.entries()) {
+        bytes += checkpoint.storedBytes(name);
+    }
+    putSizes(setting.facts, bytes, storedAverageBits(checkpoint));
+}
+
+void quantizeSetting(
+    Setting& setting, const Spec& spec, StudyContext& context, const SweepReference& reference) {
+    const QuantizeChoice choice = quantizeChoiceFrom(spec);
+    setting.title = choice.title();
+    if (!choice.calibration.text.empty()) {
+        const std::string scored = textOf(spec.params, "text");
+        requireDifferentText(choice.calibration.text, scored.empty() ? defaultTextPath() : scored);
+    }
+    QuantizedModel made = quantizeModel(
+        context, *reference.model, choice, [&](double share, const std::string& what) {
+            context.run.progress(0.4 * share, setting.title + ": " + what);
+        });
+    setting.quantized = std::move(made.model);
+    putSizes(
+        setting.facts, setting.quantized->weightBytes(), setting.quantized->averageQuantizedBits());
+    setting.facts["sparse_share"] = made.sparseShare;
+    if (made.predictedLoss) {
+        setting.facts["predicted_kl"] = jsonNumber(*made.predictedLoss);
+    }
+    if (made.fenceFactor) {
+        setting.facts["fence_factor"] = jsonNumber(*made.fenceFactor);
+    }
+}
+
+Setting settingOf(const Spec& spec, StudyContext& context, const SweepReference& reference) {
+    Setting setting;
+    const std::string method = textOf(spec.params, "method");
+    const auto start = Clock::now();
+    if (method == kFloatMethod) {
+        setting.isFloat = true;
+        setting.title = method;
+        putSizes(
+            setting.facts, reference.model->model->weightBytes(),
+            storedAverageBits(*reference.model->checkpoint));
+        return setting;
+    }
+    if (const std::string path = sweepFile(method); !path.empty()) {
+        loadFile(setting, path, context, reference);
+    } else {
+        quantizeSetting(setting, spec, context, reference);
+        setting.seconds = secondsSince(start);
+    }
+    return setting;
+}
+
+/// Scores all windows `turns` times. @return seconds of each turn, the float model's not counted
+std::vector<double> measure(
+    StudyContext& context, SweepReference& reference, const Setting& setting, int turns,
+    CellMeasurement& cell) {
     const std::size_t count = reference.text.windows.size();
+    const LlamaModel* model = setting.isFloat ? nullptr : &setting.model(reference);
+    std::vector<double> seconds;
     for (int turn = 0; turn < turns; ++turn) {
         const auto start = Clock::now();
         const double before = reference.seconds();
         const auto report = [&](std::size_t w) {
             const double done = turn + static_cast<double>(w) / static_cast<double>(count);
             context.run.progress(
-                0.4 + 0.5 * done / turns,
-                title + ": window " + std::to_string(w + 1) + " of " + std::to_string(count));
+                0.4 + 0.5 * done / turns, setting.title + ": window " + std::to_string(w + 1) +
+                                              " of " + std::to_string(count));
         };
         cell = {};
-        measureWindows(context, reference, quantized.get(), report, cell);
-        const double others = isFloat ? 0.0 : reference.seconds() - before;
-        scoreSeconds.push_back(secondsSince(start) - others);
+        measureWindows(context, reference, model, report, cell);
+        const double others = setting.isFloat ? 0.0 : reference.seconds() - before;
+        seconds.push_back(secondsSince(start) - others);
     }
-    Json metrics = Json::object();
+    return seconds;
+}
+
+Json QuantSweep::run(const Spec& spec, StudyContext& context) const {
+    auto& reference = *context.cache.get<std::unique_ptr<SweepReference>>(
+        "reference", [&] { return std::make_unique<SweepReference>(spec.params, context); });
+    const Setting setting = settingOf(spec, context, reference);
+    CellMeasurement cell;
+    // The float model's rows are kept: a second turn would take no time.
+    const std::vector<double> scoreSeconds =
+        measure(context, reference, setting, setting.isFloat ? 1 : spec.repeat, cell);
+    Json metrics = setting.facts;
     putLanguageScores(metrics, cell.scores, spec.seed);
     putDistances(metrics, cell, spec.seed);
-    context.run.progress(0.9, title + ": sample");
+    if (!setting.isFloat) {
+        putAgainstKmeans(metrics, spec, context.cache, cell);
+    }
+    context.run.progress(0.9, setting.title + ": sample");
     const auto sampleStart = Clock::now();
-    putSample(metrics, spec, context, reference, model);
+    putSample(metrics, spec, context, reference, setting.model(reference));
     metrics["protocol"] = reference.text.protocol;
     metrics["text_name"] = reference.text.name;
-    metrics["bytes"] = model.weightBytes();
-    metrics["average_bits"] =
-        isFloat ? static_cast<double>(choice.bits) : model.averageQuantizedBits();
-    metrics["quantize_seconds"] = quantizeSeconds;
-    metrics["seconds"] = quantizeSeconds + median(scoreSeconds) + secondsSince(sampleStart);
+    metrics["quantize_seconds"] = setting.seconds;
+    metrics["seconds"] = setting.seconds + median(scoreSeconds) + secondsSince(sampleStart);
     metrics["output_hash"] = hashText(
         hashBytes(std::as_bytes(std::span(cell.scores))) + dumpJson(metrics["sample_ids"]));
     return metrics;
 }
 
 } // namespace
-
-std::vector<Json> sweepCells(const Spec& spec, int floatBits) {
-    Json base = spec.params;
-    base.erase("skip");
-    std::vector<Json> cells{base};
-    cells[0]["method"] = kFloat;
-    cells[0]["bits"] = floatBits;
-    cells[0]["group"] = 0;
-    const std::vector<std::string> skip = skippedCells(textOf(spec.params, "skip"));
-    for (const Json& method : axisValues(spec, "method")) {
-        const bool grouped = quantizers().at(method.get<std::string>()).info().usesGroups;
-        for (const Json& bits : axisValues(spec, "bits")) {
-            for (const Json& group : axisValues(spec, "group")) {
-                Json cell = base;
-                cell["method"] = method;
-                cell["bits"] = bits;
-                cell["group"] = grouped ? groupSize(group) : 0;
-                if (!isSkipped(skip, cell) && std::ranges::find(cells, cell) == cells.end()) {
-                    cells.push_back(std::move(cell));
-                }
-            }
-        }
-    }
-    return cells;
-}
 
 std::unique_ptr<Study> makeQuantSweep() { return std::make_unique<QuantSweep>(); }
 

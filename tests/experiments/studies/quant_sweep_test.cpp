@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/core/error.h"
-#include "experiments/studies/quant_sweep.h"
+#include "experiments/datasets.h"
 #include "tests/experiments/studies/recording_sink.h"
 #include "tests/support/lathe_test.h"
 
@@ -16,10 +15,6 @@ class QuantSweepTest : public QObject {
     Q_OBJECT
 private slots:
     void initTestCase();
-    void cellsAreTheGridAfterFloat();
-    void methodsWithoutGroupsGetOneCell();
-    void skippedCellsAreLeftOut();
-    void skippedCellsMustBeCells();
     void metricsAreComplete();
     void kmeansBeatsRoundToNearest();
     void eightBitsAreCloseToFloat();
@@ -27,11 +22,16 @@ private slots:
     void sameSeedSameNumbers();
     void resumesWithoutTheFloatCell();
     void fewWindowsHaveNoInterval();
+    void sensitivitiesImproveOnKmeans();
+    void eachMatrixAlone();
+    void filesOfLlamaCppAreMeasured();
+    void calibrationIsNotTheScoredText();
 
 private:
     const Json& cell(const std::string& method, int bits) const;
     static Spec smallSweep();
     FinishedRun m_run;
+    test::TemporaryFolder m_cache;
 };
 
 Spec QuantSweepTest::smallSweep() {
@@ -41,6 +41,7 @@ Spec QuantSweepTest::smallSweep() {
 }
 
 void QuantSweepTest::initTestCase() {
+    qputenv("XDG_CACHE_HOME", m_cache.path().c_str()); // of sensitivities
     m_run = runToEnd(smallSweep());
     QVERIFY2(m_run.last.state == RunState::Done, m_run.last.message.c_str());
     QCOMPARE(m_run.done.size(), 5U);
@@ -55,57 +56,6 @@ const Json& QuantSweepTest::cell(const std::string& method, int bits) const {
     throw std::runtime_error("no such cell");
 }
 
-void QuantSweepTest::cellsAreTheGridAfterFloat() {
-    const auto cells = sweepCells(
-        specOf(
-            "quant.sweep", {{"model", "m"}, {"group", "none"}},
-            {{"method", {"rtn", "rtn-sym"}}, {"bits", {3, 4}}}),
-        16);
-    QCOMPARE(cells.size(), 5U);
-    QCOMPARE(cells[0].at("method"), Json("float"));
-    QCOMPARE(cells[0].at("bits"), Json(16));
-    QCOMPARE(cells[1].at("method"), Json("rtn"));
-    QCOMPARE(cells[1].at("bits"), Json(3));
-    QCOMPARE(cells[4].at("method"), Json("rtn-sym"));
-    for (const Json& cell : cells) {
-        QCOMPARE(cell.at("group"), Json(0));
-        QVERIFY(!cell.contains("skip"));
-    }
-}
-
-void QuantSweepTest::methodsWithoutGroupsGetOneCell() {
-    const auto cells = sweepCells(
-        specOf(
-            "quant.sweep", {{"bits", 4}},
-            {{"method", {"rtn", "kmeans"}}, {"group", {"none", "64", "128"}}}),
-        32);
-    QCOMPARE(cells.size(), 5U);
-    QCOMPARE(cells[2].at("group"), Json(64));
-    QCOMPARE(cells[4].at("method"), Json("kmeans"));
-    QCOMPARE(cells[4].at("group"), Json(0));
-}
-
-void QuantSweepTest::skippedCellsAreLeftOut() {
-    Spec spec = specOf(
-        "quant.sweep", {{"group", "none"}, {"skip", "kmeans:8, rtn:2:0,rtn:4:64"}},
-        {{"method", {"rtn", "kmeans"}}, {"bits", {2, 4, 8}}});
-    const auto cells = sweepCells(spec, 16);
-    QCOMPARE(cells.size(), 1U + 6U - 2U);
-    for (const Json& cell : cells) {
-        QVERIFY(!(cell.at("method") == "kmeans" && cell.at("bits") == 8));
-        QVERIFY(!(cell.at("method") == "rtn" && cell.at("bits") == 2));
-    }
-}
-
-void QuantSweepTest::skippedCellsMustBeCells() {
-    for (const char* skip :
-         {"garbage", "kmeans", "kmeans:", "kmeans:eight", "round:4", "rtn:2,x"}) {
-        const Spec spec = specOf(
-            "quant.sweep", {{"method", "rtn"}, {"bits", 2}, {"group", "none"}, {"skip", skip}});
-        LATHE_VERIFY_THROWS(sweepCells(spec, 16), InputError, "--skip");
-    }
-}
-
 void QuantSweepTest::metricsAreComplete() {
     for (const CellChanged& cell : m_run.done) {
         for (const char* name : {"perplexity", "bits_per_byte", "kl_mean", "top1_agreement"}) {
@@ -116,6 +66,10 @@ void QuantSweepTest::metricsAreComplete() {
         }
         QCOMPARE(cell.metrics.at("windows").get<int>(), 6);
         QCOMPARE(cell.metrics.at("tokens").get<int>(), 6 * 255);
+        QCOMPARE(cell.metrics.at("kl_windows").size(), 6U);
+        QCOMPARE(cell.metrics.at("token_windows"), Json(std::vector<double>(6, 255.0)));
+        QVERIFY(cell.metrics.at("kl_median") <= cell.metrics.at("kl_p99"));
+        QVERIFY(cell.metrics.at("kl_p99") <= cell.metrics.at("kl_p999"));
         QCOMPARE(cell.metrics.at("sample_ids").size(), 8U);
         QVERIFY(!cell.metrics.at("sample").get<std::string>().empty());
         QVERIFY(cell.metrics.at("seconds").get<double>() > 0.0);
@@ -187,6 +141,80 @@ void QuantSweepTest::fewWindowsHaveNoInterval() {
         QVERIFY(cell.metrics.at("perplexity_low").is_null());
         QVERIFY(cell.metrics.at("kl_mean_high").is_null());
     }
+}
+
+/// All of SqueezeLLM on a small model: dense, then dense and sparse.
+void QuantSweepTest::sensitivitiesImproveOnKmeans() {
+    const FinishedRun run = runToEnd(specOf(
+        "quant.sweep",
+        {{"model", "lm-little"},
+         {"max_windows", 6},
+         {"sample_tokens", 0},
+         {"bits", 3},
+         {"calibration_samples", 4}},
+        {{"method", {"kmeans", "squeezellm", "squeezellm-sparse", "lloyd"}}}));
+    QVERIFY2(run.last.state == RunState::Done, run.last.message.c_str());
+    QCOMPARE(run.done.size(), 5U);
+    const Json &kmeans = run.done[1].metrics, &dense = run.done[2].metrics,
+               &sparse = run.done[3].metrics, &lloyd = run.done[4].metrics;
+    QVERIFY(!kmeans.contains("predicted_kl"));
+    QVERIFY(sparse.at("kl_mean") < kmeans.at("kl_mean"));
+    const double ratio = sparse.at("kl_over_kmeans").get<double>();
+    QCOMPARE_LE(
+        std::fabs(ratio - sparse.at("kl_mean").get<double>() / kmeans.at("kl_mean").get<double>()),
+        1e-12);
+    QVERIFY(sparse.at("kl_over_kmeans_low") < sparse.at("kl_over_kmeans"));
+    QVERIFY(sparse.at("kl_over_kmeans") < sparse.at("kl_over_kmeans_high"));
+    // Exactly the share asked for, on 401,408 weights; the tables' own error shrinks with it.
+    QCOMPARE_LE(std::fabs(sparse.at("sparse_share").get<double>() - 0.0045), 1e-4);
+    QCOMPARE(dense.at("sparse_share"), Json(0.0));
+    QVERIFY(sparse.at("bytes") > dense.at("bytes"));
+    QVERIFY(sparse.at("predicted_kl") < dense.at("predicted_kl"));
+    QVERIFY(dense.at("predicted_kl") < lloyd.at("predicted_kl")); // the optimum, and near it
+    QVERIFY(sparse.at("fence_factor").get<double>() > 1.0);
+}
+
+/// Prediction and measurement of single matrices.
+void QuantSweepTest::eachMatrixAlone() {
+    const FinishedRun run = runToEnd(specOf(
+        "quant.sweep", {{"model", "lm-little"},
+                        {"max_windows", 2},
+                        {"sample_tokens", 0},
+                        {"method", "rtn"},
+                        {"bits", 3},
+                        {"tensors", "each"},
+                        {"predict", true},
+                        {"calibration_samples", 2}}));
+    QVERIFY2(run.last.state == RunState::Done, run.last.message.c_str());
+    QCOMPARE(run.done.size(), 1U + 2U * 7U);
+    for (std::size_t i = 1; i < run.done.size(); ++i) {
+        const Json& metrics = run.done[i].metrics;
+        QVERIFY(metrics.at("kl_mean").get<double>() > 0.0);
+        QVERIFY(metrics.at("predicted_kl").get<double>() > 0.0);
+        QVERIFY(metrics.at("bytes") < run.done[0].metrics.at("bytes"));
+    }
+}
+
+void QuantSweepTest::filesOfLlamaCppAreMeasured() {
+    const test::TemporaryFolder folder;
+    const auto file = folder.path() / "other.gguf";
+    const FinishedRun missing = runToEnd(
+        specOf("quant.sweep", {{"model", "lm-little"}, {"method", "gguf:" + file.string()}}));
+    QCOMPARE(missing.last.state, RunState::Failed);
+    QVERIFY2(
+        missing.last.message.find(file.string()) != std::string::npos,
+        missing.last.message.c_str());
+}
+
+void QuantSweepTest::calibrationIsNotTheScoredText() {
+    const FinishedRun run = runToEnd(specOf(
+        "quant.sweep", {{"model", "lm-little"},
+                        {"method", "squeezellm"},
+                        {"max_windows", 1},
+                        {"sample_tokens", 0},
+                        {"calibration", defaultTextPath().string()}}));
+    QCOMPARE(run.done.size(), 1U); // the float model
+    QVERIFY2(run.last.message.find("calibrat") != std::string::npos, run.last.message.c_str());
 }
 
 LATHE_TEST(QuantSweepTest);
