@@ -13,7 +13,7 @@ namespace {
 
 /// Share of the work that sensitivities are taken to be, when they have to be computed.
 constexpr double kSensitivityShare = 0.3;
-using Progress = std::function<void(double share, const std::string& what)>;
+using OnProgress = std::function<void(double share, const std::string& what)>;
 
 /// A matrix of the float model on the host.
 class HostMatrix {
@@ -38,7 +38,7 @@ std::string keyOf(const LoadedModel& model, const CalibrationChoice& choice) {
 
 std::shared_ptr<const Sensitivities> sensitivitiesOf(
     StudyContext& context, const LoadedModel& model, const CalibrationChoice& choice,
-    const Progress& progress) {
+    const OnProgress& progress) {
     const std::string key = "sensitivities " + keyOf(model, choice);
     return context.cache.get<std::shared_ptr<const Sensitivities>>(key, [&] {
         return sensitivitiesFor(context, model, choice, [&](double share, const std::string& what) {
@@ -74,7 +74,7 @@ class ModelQuantizer {
 public:
     ModelQuantizer(
         StudyContext& context, const LoadedModel& model, const QuantizeChoice& choice,
-        const Progress& progress)
+        const OnProgress& progress)
         : m_context(context), m_choice(choice), m_quantizer(quantizers().at(choice.method)) {
         m_result.model = model.model->share();
         if (m_quantizer.info().usesSensitivity || choice.predict) {
@@ -172,7 +172,7 @@ QuantizeChoice quantizeChoiceFrom(const Spec& spec) {
 
 QuantizedModel quantizeModel(
     StudyContext& context, const LoadedModel& model, const QuantizeChoice& choice,
-    const Progress& progress) {
+    const OnProgress& progress) {
     ModelQuantizer quantizer(context, model, choice, progress);
     const std::vector<LlamaModel::Module> modules = quantizer.modules();
     const double before = quantizer.hasSensitivities() ? kSensitivityShare : 0.0;

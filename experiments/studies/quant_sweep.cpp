@@ -300,7 +300,9 @@ void quantizeSetting(
     setting.title = choice.title();
     if (!choice.calibration.text.empty()) {
         const std::string scored = textOf(spec.params, "text");
-        requireDifferentText(choice.calibration.text, scored.empty() ? defaultTextPath() : scored);
+        requireDifferentText(
+            choice.calibration.text,
+            scored.empty() ? defaultTextPath() : std::filesystem::path(scored));
     }
     QuantizedModel made = quantizeModel(
         context, *reference.model, choice, [&](double share, const std::string& what) {
