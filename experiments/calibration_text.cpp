@@ -132,15 +132,11 @@ std::optional<Samples> readSamples(
 Samples ownText(
     StudyContext& context, const LoadedModel& model, const CalibrationChoice& choice,
     const CalibrationProgress& onProgress) {
-    const std::filesystem::path folder = cacheFolder();
-    if (folder.empty()) {
-        return writtenByModel(context, model, choice, onProgress);
-    }
     const std::string key = model.hash + "|" + std::to_string(choice.samples) + "|" +
                             std::to_string(choice.length) + "|" + std::to_string(choice.seed) +
                             "|" + std::to_string(kWritingVersion);
     const std::filesystem::path path =
-        folder / "sensitivity" / ("samples-" + hashText(key) + ".safetensors");
+        makeCacheFolder("sensitivity") / ("samples-" + hashText(key) + ".safetensors");
     if (auto samples = readSamples(path, model, choice, context.run)) {
         return *std::move(samples);
     }
@@ -149,7 +145,6 @@ Samples ownText(
     for (const std::vector<TokenId>& ids : samples) {
         all.insert(all.end(), ids.begin(), ids.end());
     }
-    std::filesystem::create_directories(path.parent_path());
     const Shape shape{choice.samples, choice.length};
     writeSafetensors(path, {{"ids", constViewOf(std::span<const TokenId>(all), shape)}});
     return samples;

@@ -2,7 +2,6 @@
 #include "experiments/sensitivities.h"
 
 #include "engine/core/cache_folder.h"
-#include "engine/core/check.h"
 #include "engine/core/hash.h"
 #include "engine/io/mapped_file.h"
 #include "engine/models/llama_gradient.h"
@@ -120,17 +119,6 @@ std::string keyOf(const LoadedModel& model, const CalibrationText& text) {
     return hasher.hex();
 }
 
-std::filesystem::path folderFor(const std::string& key) {
-    const std::filesystem::path cache = cacheFolder();
-    LATHE_CHECK(
-        !cache.empty(), "there is no folder to keep sensitivities in; set XDG_CACHE_HOME or HOME");
-    const std::filesystem::path folder = cache / "sensitivity" / key;
-    std::error_code error;
-    std::filesystem::create_directories(folder, error);
-    LATHE_CHECK(!error, folder.string() + ": cannot be created (" + error.message() + ")");
-    return folder;
-}
-
 } // namespace
 
 FoundSensitivities findSensitivities(
@@ -147,7 +135,9 @@ FoundSensitivities findSensitivities(
         calibrationText(context, model, choice, [&](double share, const std::string& what) {
             report(kTextShare * share, what);
         });
-    const SensitivityCache cache(context.run, model, folderFor(keyOf(model, text)));
+    const SensitivityCache cache(
+        context.run, model,
+        makeCacheFolder(std::filesystem::path("sensitivity") / keyOf(model, text)));
     if (auto known = cache.readWhole()) {
         return {.values = std::move(known)};
     }
@@ -176,6 +166,9 @@ FoundSensitivities findSensitivities(
                     report(kTextShare + (1.0 - kTextShare) * share, what);
                 }};
         computeSensitivities(context.run, context.exec, *model.model, request);
+    }
+    if (auto known = cache.readWhole()) { // another process was faster, and took the blocks away
+        return {.values = std::move(known), .computedBlocks = count};
     }
     cache.writeWhole();
     return {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/core/cache_folder.h"
 
+#include "engine/core/check.h"
+
 #include <cstdlib>
+#include <system_error>
 
 namespace lathe {
 
@@ -15,6 +18,17 @@ std::filesystem::path cacheFolder() {
         return std::filesystem::path(home) / ".cache" / "lathe";
     }
     return {};
+}
+
+std::filesystem::path makeCacheFolder(const std::filesystem::path& name) {
+    const std::filesystem::path cache = cacheFolder();
+    LATHE_CHECK(
+        !cache.empty(), "there is no folder for what is computed once; set XDG_CACHE_HOME or HOME");
+    const std::filesystem::path folder = cache / name;
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    LATHE_CHECK(!error, folder.string() + ": cannot be created (" + error.message() + ")");
+    return folder;
 }
 
 } // namespace lathe

@@ -9,4 +9,8 @@ namespace lathe {
 /// neither XDG_CACHE_HOME nor HOME is set. It need not exist yet.
 std::filesystem::path cacheFolder();
 
+/// A folder in it, made when absent. @throws InputError when there is no cache folder or it cannot
+/// be made.
+std::filesystem::path makeCacheFolder(const std::filesystem::path& name);
+
 } // namespace lathe

@@ -109,6 +109,7 @@ private slots:
     void theyPredictTheLossOfNoise();
     void theEvaluationTextIsRefused();
     void impossibleChoicesAreRefused();
+    void aCacheThatCannotBeMadeIsSaid();
 
 private:
     std::filesystem::path cache() const { return m_folder->path() / "cache"; }
@@ -324,6 +325,23 @@ void SensitivitiesTest::impossibleChoicesAreRefused() {
         runToEnd(specWith({{"model", test::fixture("qwen2").string()}, {"text", text.string()}}));
     QCOMPARE(run.exitStatus, 2);
     QVERIFY2(run.last.message.find("vocabulary") != std::string::npos, run.last.message.c_str());
+}
+
+void SensitivitiesTest::aCacheThatCannotBeMadeIsSaid() {
+    std::ofstream(cache()) << "no folder";
+    auto run = runToEnd(specWith());
+    QCOMPARE(run.exitStatus, 2);
+    QVERIFY2(
+        run.last.message.find("cannot be created") != std::string::npos, run.last.message.c_str());
+    const QByteArray home = qgetenv("HOME");
+    qputenv("XDG_CACHE_HOME", "");
+    qputenv("HOME", "");
+    run = runToEnd(specWith());
+    qputenv("HOME", home);
+    QCOMPARE(run.exitStatus, 2);
+    QVERIFY2(
+        run.last.message.find("set XDG_CACHE_HOME or HOME") != std::string::npos,
+        run.last.message.c_str());
 }
 
 LATHE_TEST(SensitivitiesTest);
