@@ -31,8 +31,9 @@ GradientMemory gradientMemory(
     const std::int64_t widest = std::max({hidden, inner, queries});
     const std::int64_t block = 2 * hidden * (queries + keys) + 3 * hidden * inner;
     // Held: the turned head, logits and cache of the pass forward, or two matrices a weight.
-    const std::int64_t held =
-        std::max(hidden * vocabulary + tokens * (vocabulary + 2 * config.layers * keys), 2 * block);
+    const std::int64_t held = std::max(
+        hidden * vocabulary + tokens * (vocabulary + std::int64_t{2} * config.layers * keys),
+        2 * block);
     // In scratch: a sample's activations and their gradients, and what the products need: operands
     // turned, a tile of results, on a GPU a matrix widened.
     const std::int64_t forward = tokens * (vocabulary + 4 * hidden + 2 * queries + 2 * inner);

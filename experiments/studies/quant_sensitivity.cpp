@@ -71,7 +71,7 @@ std::filesystem::path freeTarget(const Spec& spec) {
     if (out.empty()) {
         return {};
     }
-    const std::filesystem::path path = std::filesystem::absolute(out).lexically_normal();
+    std::filesystem::path path = std::filesystem::absolute(out).lexically_normal();
     LATHE_CHECK(!pathExists(path), path.string() + " exists; choose another file with --out");
     LATHE_CHECK(
         std::filesystem::is_directory(path.parent_path()),
