@@ -7,11 +7,13 @@ namespace lathe {
 const Registry<Study>& studies() {
     static const Registry<Study> all = [] {
         Registry<Study> list("study");
+        list.add(makeBenchCluster());
         list.add(makeBenchGemv());
         list.add(makeLmGenerate());
         list.add(makeLmPerplexity());
         list.add(makeModelCheck());
         list.add(makeModelInfo());
+        list.add(makeQuantCluster());
         list.add(makeQuantExport());
         list.add(makeQuantSensitivity());
         list.add(makeQuantSweep());

@@ -8,11 +8,13 @@
 /// One maker per study; each study is a file of its own in this folder.
 namespace lathe {
 
+std::unique_ptr<Study> makeBenchCluster();
 std::unique_ptr<Study> makeBenchGemv();
 std::unique_ptr<Study> makeLmGenerate();
 std::unique_ptr<Study> makeLmPerplexity();
 std::unique_ptr<Study> makeModelCheck();
 std::unique_ptr<Study> makeModelInfo();
+std::unique_ptr<Study> makeQuantCluster();
 std::unique_ptr<Study> makeQuantExport();
 std::unique_ptr<Study> makeQuantSensitivity();
 std::unique_ptr<Study> makeQuantSweep();
