@@ -52,7 +52,7 @@ void CliErrorsTest::badUsageIsOneReadableLine_data() {
         QTest::newRow(name) << QString(line).split(' ') << part;
     };
     add("unknown study", "quant.sweeep --model lm-little",
-        "no study is called 'quant.sweeep'; there are: bench.gemv, ");
+        "no study is called 'quant.sweeep'; there are: bench.cluster, ");
     add("unknown flag", "quant.sweep --model lm-little --bit 3", "--bit");
     add("unknown short flag", "model.check lm-little -x", "-x");
     add("flag of another study", "model.check lm-little --bits 3", "--bits");
