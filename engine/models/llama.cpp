@@ -135,6 +135,7 @@ std::unique_ptr<LlamaModel> LlamaModel::load(const Checkpoint& checkpoint, ExecC
         model->m_head = loader.linear("lm_head", config.vocabularySize, hidden, false);
     }
     loader.finish();
+    model->m_tableRounding = loader.tableRounding();
 
     const std::vector<float> frequencies = ropeFrequencies(config);
     const ConstView host = constViewOf(std::span<const float>(frequencies), {config.headDim / 2});

@@ -4,6 +4,7 @@
 #include "engine/decode/decoder.h"
 #include "engine/io/checkpoint.h"
 #include "engine/models/llama_config.h"
+#include "engine/models/reference_layout.h"
 #include "engine/nn/linear.h"
 
 #include <filesystem>
@@ -16,6 +17,12 @@
 
 namespace lathe {
 
+/// How the quantized modules of a saved folder are laid out: see docs/formats.md.
+enum class WeightLayout {
+    Own,      ///< what this program reads fastest, any weight format, every tensor with a checksum
+    Reference ///< SqueezeLLM's, for exchange; look-up weights only
+};
+
 /// One block; `modules()` of the model visits its matrices by name.
 struct LlamaBlock {
     Tensor inputNorm, postAttentionNorm; ///< [hidden] F32
@@ -26,7 +33,8 @@ struct LlamaBlock {
 class LlamaModel : public Decoder {
 public:
     /// Matrices stay as stored (F32, F16, BF16, or quantized by saveQuantized), on the CPU in
-    /// mapped memory; norms and biases become F32. Values are not looked at.
+    /// mapped memory; norms and biases become F32. Values are not looked at. Modules in
+    /// SqueezeLLM's own layout are converted; `tableRounding` says what that changed.
     /// @throws FormatError listing all missing, surplus and wrongly shaped tensors at once;
     ///         DeviceError when it does not fit (with the estimate).
     static std::unique_ptr<LlamaModel> load(const Checkpoint& checkpoint, ExecContext& context);
@@ -67,12 +75,15 @@ public:
     /// Average bits of the quantized block matrices (dense ones excluded; 0 when none is
     /// quantized).
     double averageQuantizedBits() const;
+    /// What reading changed in tables that were stored as F32; nothing in files of saveQuantized.
+    const TableRounding& tableRounding() const noexcept { return m_tableRounding; }
 
 private:
     friend class LlamaGradient;
     friend class LlamaSaver;
-    friend void
-    saveQuantized(const LlamaModel&, const Checkpoint&, const Json&, const std::filesystem::path&);
+    friend void saveQuantized(
+        const LlamaModel&, const Checkpoint&, const Json&, const std::filesystem::path&,
+        WeightLayout);
     void attend(
         ExecContext& context, int layer, std::span<const DecodeSlot> slots, ConstView positions,
         TensorView x) const;
@@ -84,6 +95,7 @@ private:
     Tensor m_finalNorm;           ///< [hidden] F32
     Tensor m_frequencies;         ///< [headDim / 2] F32
     std::vector<LlamaBlock> m_blocks;
+    TableRounding m_tableRounding{};
     Device m_device{};
 };
 
@@ -91,12 +103,15 @@ private:
 /// "quantization_config": {"quant_method": "lathe", ...}, tokenizer files copied from `source`, and
 /// model.safetensors whose quantized modules are stored as <module>.packed/.table or .scale/.zero
 /// with the format record and `provenance` in `__metadata__` ("lathe.format", "lathe.provenance").
-/// `load` reads it back bit for bit. The folder appears whole or not at all.
+/// The reference layout has SqueezeLLM's tensors instead, "quant_method": "squeezellm", the
+/// provenance and no record. `load` reads both back bit for bit. The folder appears whole or not at
+/// all.
 /// @throws InputError when `folder` exists and is not empty or cannot be written; Unsupported for a
-///         GGUF source with a vocabulary, which has no files to copy.
+///         GGUF source with a vocabulary, which has no files to copy, and for weights that the
+///         reference layout cannot hold.
 void saveQuantized(
     const LlamaModel& model, const Checkpoint& source, const Json& provenance,
-    const std::filesystem::path& folder);
+    const std::filesystem::path& folder, WeightLayout layout = WeightLayout::Own);
 
 /// Memory that loading and running `checkpoint` takes on a device, in bytes: weights as they will
 /// be held plus a cache of `positions`.

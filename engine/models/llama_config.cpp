@@ -3,6 +3,7 @@
 
 #include "engine/core/error.h"
 #include "engine/models/config_reader.h"
+#include "engine/models/reference_layout.h"
 #include "engine/text/utf8.h"
 
 #include <algorithm>
@@ -65,10 +66,12 @@ void checkQuantization(const ConfigReader& reader) {
     }
     const ConfigReader quantization(*found, reader.where() + " quantization_config");
     const std::string method = quantization.text("quant_method", "unnamed");
-    if (method != "lathe") {
+    if (method != "lathe" && method != kReferenceMethod) {
         throw Unsupported(
             reader.where() + ": weights quantized by '" + printable(method) +
-            "' are not supported; use the unquantized model, a GGUF file, or one saved by Lathe");
+            "' are not supported; use the unquantized model, a GGUF file, one saved by Lathe, or "
+            "one in "
+            "SqueezeLLM's layout");
     }
 }
 

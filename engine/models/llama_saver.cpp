@@ -4,10 +4,12 @@
 #include "engine/io/safetensors.h"
 #include "engine/models/llama.h"
 #include "engine/models/quantized_format.h"
+#include "engine/models/reference_layout.h"
 
 #include <array>
 #include <atomic>
 #include <fstream>
+#include <set>
 #include <system_error>
 #include <unistd.h>
 
@@ -95,7 +97,8 @@ void copyCompanions(const std::filesystem::path& from, const std::filesystem::pa
 /// Collects a model's tensors on the host under the names of the file.
 class LlamaSaver {
 public:
-    LlamaSaver(const LlamaModel& model, ExecContext& context) : m_context(context) {
+    LlamaSaver(const LlamaModel& model, ExecContext& context, WeightLayout layout)
+        : m_context(context), m_layout(layout) {
         add("model.embed_tokens.weight", model.m_embedding);
         add("model.norm.weight", model.m_finalNorm);
         if (model.m_head) {
@@ -118,6 +121,37 @@ public:
         }
         return named;
     }
+    /// What config.json says of the weights.
+    Json quantizationConfig() const {
+        if (m_layout == WeightLayout::Own) {
+            return {{"quant_method", "lathe"}, {"version", kQuantizedFormatVersion}};
+        }
+        Json config{{"quant_method", kReferenceMethod}};
+        std::set<int> bits;
+        for (const Json& module : m_modules) {
+            bits.insert(module.at("bits").get<int>());
+        }
+        if (bits.size() == 1) {
+            config["bits"] = *bits.begin();
+            config["wbits"] = *bits.begin(); // as programs of the time call it
+        }
+        return config;
+    }
+    /// `__metadata__` of the weight file.
+    std::map<std::string, std::string> metadata(const Json& provenance) const {
+        const std::string origin = dumpJson(provenance);
+        if (m_layout == WeightLayout::Reference) {
+            return {{"format", "pt"}, {kProvenanceKey, origin}};
+        }
+        const std::string format = dumpJson(record());
+        return {
+            {"format", "pt"},
+            {kFormatKey, format},
+            {kProvenanceKey, origin},
+            {kRecordChecksumKey, recordChecksum(format, origin)}};
+    }
+
+private:
     Json record() const {
         Json checksums = Json::object();
         for (const auto& [name, tensor] : m_tensors) {
@@ -128,13 +162,20 @@ public:
             {"modules", m_modules},
             {"checksums", std::move(checksums)}};
     }
-
-private:
+    Tensor onHost(const Tensor& tensor) const {
+        return tensor.device().isCuda() ? tensor.to(Device{}, m_context) : tensor.share();
+    }
     void add(const std::string& name, const Tensor& tensor) {
-        m_tensors.emplace_back(
-            name, tensor.device().isCuda() ? tensor.to(Device{}, m_context) : tensor.share());
+        m_tensors.emplace_back(name, onHost(tensor));
     }
     void add(const std::string& name, const Linear& linear) {
+        if (m_layout == WeightLayout::Reference &&
+            std::holds_alternative<GroupWeight>(linear.weight)) {
+            throw Unsupported(
+                name + " is " + describe(linear.weight) +
+                ", SqueezeLLM's layout holds look-up tables only; choose a method that makes them, "
+                "or the own layout");
+        }
         std::visit([&](const auto& weight) { addParts(name, weight); }, linear.weight);
         if (!std::holds_alternative<DenseWeight>(linear.weight)) {
             m_modules[name] = formatRecord(linear.weight);
@@ -151,7 +192,27 @@ private:
         add(name + ".scale", group.scale);
         add(name + ".zero", group.zero);
     }
+    void addReference(const std::string& name, const LutWeight& lut) {
+        LutWeight host{onHost(lut.packed), onHost(lut.table), lut.bits, lut.in};
+        if (lut.sparse) {
+            host.sparse = SparseRows{
+                onHost(lut.sparse->rowPointers), onHost(lut.sparse->columns),
+                onHost(lut.sparse->values)};
+        }
+        const ReferenceModule module = toReference(host);
+        add(name + ".qweight", module.qweight);
+        add(name + ".lookup_table", module.lookupTable);
+        if (lut.sparse) {
+            add(name + ".rows", module.rows);
+            add(name + ".cols", module.cols);
+            add(name + ".vals", module.vals);
+        }
+    }
     void addParts(const std::string& name, const LutWeight& lut) {
+        if (m_layout == WeightLayout::Reference) {
+            addReference(name, lut);
+            return;
+        }
         add(name + ".packed", lut.packed);
         add(name + ".table", lut.table);
         if (lut.sparse) {
@@ -162,13 +223,14 @@ private:
     }
 
     ExecContext& m_context;
+    WeightLayout m_layout;
     std::vector<std::pair<std::string, Tensor>> m_tensors;
     Json m_modules = Json::object();
 };
 
 void saveQuantized(
     const LlamaModel& model, const Checkpoint& source, const Json& provenance,
-    const std::filesystem::path& folder) {
+    const std::filesystem::path& folder, WeightLayout layout) {
     const bool isFolder = std::filesystem::is_directory(source.path());
     if (!isFolder && source.tokenizer() != nullptr) {
         throw Unsupported(
@@ -180,23 +242,16 @@ void saveQuantized(
         model.m_device,
         ExecOptions{
             .target = model.m_device.isCuda() ? Target::Cuda : Target::Scalar, .threads = 1});
-    const LlamaSaver saver(model, context);
+    const LlamaSaver saver(model, context, layout);
     Json config = source.config();
-    config["quantization_config"] = {
-        {"quant_method", "lathe"}, {"version", kQuantizedFormatVersion}};
+    config["quantization_config"] = saver.quantizationConfig();
     PendingFolder pending(folder.has_filename() ? folder : folder.parent_path());
     writeText(pending.path() / "config.json", dumpJsonPretty(config) + "\n");
     if (isFolder) {
         copyCompanions(source.path(), pending.path());
     }
-    const std::string format = dumpJson(saver.record());
-    const std::string origin = dumpJson(provenance);
     writeSafetensors(
-        pending.path() / "model.safetensors", saver.tensors(),
-        {{"format", "pt"},
-         {kFormatKey, format},
-         {kProvenanceKey, origin},
-         {kRecordChecksumKey, recordChecksum(format, origin)}});
+        pending.path() / "model.safetensors", saver.tensors(), saver.metadata(provenance));
     pending.commit();
 }
 

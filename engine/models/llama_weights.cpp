@@ -67,6 +67,7 @@ std::unique_ptr<LlamaModel> LlamaModel::share() const {
     auto other = std::make_unique<LlamaModel>();
     other->m_config = m_config;
     other->m_device = m_device;
+    other->m_tableRounding = m_tableRounding;
     other->m_embedding = m_embedding.share();
     other->m_finalNorm = m_finalNorm.share();
     other->m_frequencies = m_frequencies.share();

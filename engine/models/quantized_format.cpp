@@ -4,6 +4,7 @@
 #include "engine/core/error.h"
 #include "engine/core/hash.h"
 #include "engine/models/config_reader.h"
+#include "engine/models/reference_layout.h"
 #include "engine/text/utf8.h"
 #include "kernels/ops/spmv_csr/spmv_csr.h"
 
@@ -85,9 +86,14 @@ std::map<std::string, std::string> checksumsOf(const ConfigReader& reader) {
 } // namespace
 
 QuantizedRecord quantizedRecord(const Checkpoint& checkpoint) {
+    QuantizedRecord record;
+    record.reference = isReferenceLayout(checkpoint);
+    if (record.reference) {
+        return record;
+    }
     if (ConfigReader(checkpoint.config(), configName(checkpoint)).find("quantization_config") ==
         nullptr) {
-        return {};
+        return record;
     }
     const std::string where = checkpoint.path().string() + " " + kFormatKey;
     const std::string& text =
@@ -105,7 +111,6 @@ QuantizedRecord quantizedRecord(const Checkpoint& checkpoint) {
     if (modules == nullptr || !modules->is_object()) {
         throw FormatError(where + ": 'modules' is missing or not an object");
     }
-    QuantizedRecord record;
     if (version >= 2) {
         checkRecord(checkpoint, text);
         record.checksums = checksumsOf(reader);

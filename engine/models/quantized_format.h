@@ -13,7 +13,7 @@
 /// The tensors of a module are <module>.packed (I32, rows of little-endian bit streams) with .table
 /// (F16), or with .scale (F16) and .zero (U8); a sparse part adds .row_pointers (I32), .columns
 /// (U16) and .values (F16 or F32). "lathe.checksum" is the hash of the record and the provenance.
-/// Version 1 had neither sparse parts nor checksums.
+/// Version 1 had neither sparse parts nor checksums. See docs/formats.md.
 namespace lathe {
 
 inline constexpr int kQuantizedFormatVersion = 2;
@@ -34,9 +34,11 @@ struct ModuleFormat {
 struct QuantizedRecord {
     std::map<std::string, ModuleFormat> modules;
     std::map<std::string, std::string> checksums; ///< by tensor; empty in version 1
+    bool reference = false; ///< SqueezeLLM's own layout (reference_layout.h): shapes say it all
 };
 
-/// The record of a checkpoint; empty when its config.json has no quantization_config.
+/// The record of a checkpoint; empty when its config.json has no quantization_config or the layout
+/// is SqueezeLLM's own.
 /// @throws FormatError when the record is absent or damaged, Unsupported for another version.
 QuantizedRecord quantizedRecord(const Checkpoint& checkpoint);
 

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 
 namespace lathe {
@@ -24,9 +25,6 @@ constexpr std::array kPointers{DType::I32};
 constexpr std::array kColumns{DType::U16};
 /// Beyond this many the list stops helping; the count of the rest is told.
 constexpr std::size_t kMaxFaultsShown = 100;
-
-/// Some files keep a buffer that follows from the configuration.
-bool isIgnored(const std::string& name) { return name.ends_with("rotary_emb.inv_freq"); }
 
 /// A name out of a file, safe for a terminal.
 std::string quoted(const std::string& name) { return "'" + printable(name) + "'"; }
@@ -134,10 +132,14 @@ Tensor WeightLoader::matrix(const std::string& name, std::int64_t out, std::int6
     return load(name, {out, in}, kFloats);
 }
 
-Tensor WeightLoader::vector(const std::string& name, std::int64_t size) {
-    Tensor host = stored(name, {size}, kFloats);
+Tensor WeightLoader::floats(const std::string& name, const Shape& shape) {
+    Tensor host = stored(name, shape, kFloats);
     const bool narrow = !host.isNull() && host.dtype() != DType::F32;
-    return onDevice(narrow ? widened(host) : std::move(host));
+    return narrow ? widened(host) : std::move(host);
+}
+
+Tensor WeightLoader::vector(const std::string& name, std::int64_t size) {
+    return onDevice(floats(name, {size}));
 }
 
 Linear
@@ -145,7 +147,9 @@ WeightLoader::linear(const std::string& module, std::int64_t out, std::int64_t i
     m_modules.insert(module);
     Linear linear;
     const auto format = m_record.modules.find(module);
-    if (format == m_record.modules.end()) {
+    if (hasReference(module)) {
+        linear.weight = reference(module, out, in);
+    } else if (format == m_record.modules.end()) {
         linear.weight = DenseWeight{matrix(module + ".weight", out, in)};
     } else if (format->second.in != in) {
         fault(
@@ -197,6 +201,77 @@ WeightLoader::sparse(const std::string& module, const ModuleFormat& format, std:
     return SparseRows{
         onDevice(std::move(rows.rowPointers)), onDevice(std::move(rows.columns)),
         onDevice(std::move(rows.values))};
+}
+
+std::int64_t WeightLoader::lastExtent(const std::string& name) const {
+    const auto found = m_checkpoint.entries().find(name);
+    return found == m_checkpoint.entries().end() || found->second.shape.rank() == 0
+               ? 0
+               : found->second.shape[-1];
+}
+
+bool WeightLoader::hasReference(const std::string& module) const {
+    return m_record.reference && (m_checkpoint.contains(module + ".qweight") ||
+                                  m_checkpoint.contains(module + ".lookup_table"));
+}
+
+std::optional<int> WeightLoader::referenceBits(const std::string& module) {
+    const std::string name = module + ".lookup_table";
+    m_claimed.insert({name, module + ".qweight"});
+    const auto table = m_checkpoint.entries().find(name);
+    if (table == m_checkpoint.entries().end()) {
+        fault("tensor " + quoted(name) + " is missing, its codes are there");
+        return {};
+    }
+    const auto width = static_cast<std::uint64_t>(lastExtent(name));
+    if (width < 2 || width > 256 || !std::has_single_bit(width)) {
+        fault(
+            "tensor " + quoted(name) + " is " + table->second.shape.text() +
+            ", a row of it must have a power of two from 2 to 256 entries");
+        return {};
+    }
+    return std::countr_zero(width);
+}
+
+/// A module in SqueezeLLM's own layout: its shapes say how many bits and values it has.
+Weight WeightLoader::reference(const std::string& module, std::int64_t out, std::int64_t in) {
+    const std::optional<int> bits = referenceBits(module);
+    if (!bits) {
+        return LutWeight{};
+    }
+    const auto hasOneOf = [&](std::initializer_list<const char*> parts) {
+        return std::ranges::any_of(
+            parts, [&](const char* part) { return m_checkpoint.contains(module + part); });
+    };
+    ReferenceModule parts;
+    parts.qweight = stored(module + ".qweight", {referenceWords(in, *bits), out}, kCodes);
+    parts.lookupTable = floats(module + ".lookup_table", {out, std::int64_t{1} << *bits});
+    if (hasOneOf({".rows", ".cols", ".vals"})) {
+        const std::int64_t count =
+            std::max(lastExtent(module + ".cols"), lastExtent(module + ".vals"));
+        parts.rows = stored(module + ".rows", {out + 1}, kPointers);
+        parts.cols = stored(module + ".cols", {count}, kPointers);
+        parts.vals = floats(module + ".vals", {count});
+    }
+    if (hasOneOf({".full_rows", ".full_row_indices"})) {
+        const std::int64_t count = lastExtent(module + ".full_row_indices");
+        parts.fullRows = floats(module + ".full_rows", {in, count});
+        parts.fullRowIndices = stored(module + ".full_row_indices", {count}, kPointers);
+    }
+    m_claimed.insert(module + ".startrows"); // for one kernel's balance, follows from the rows
+    if (!m_faults.empty()) {
+        return LutWeight{};
+    }
+    Weight weight = fromReference(
+        parts, in, m_checkpoint.path().string() + ": '" + printable(module), m_rounding);
+    return m_context.device().isCuda() ? toDevice(weight, m_context.device(), m_context)
+                                       : std::move(weight);
+}
+
+/// Buffers that follow from the configuration or from other tensors.
+bool WeightLoader::isIgnored(const std::string& name) const {
+    return name.ends_with("rotary_emb.inv_freq") ||
+           (m_record.reference && name.starts_with("sparse_threshold."));
 }
 
 void WeightLoader::duplicate(const std::string& name, const std::string& of) {

@@ -3,6 +3,7 @@
 
 #include "engine/io/checkpoint.h"
 #include "engine/models/quantized_format.h"
+#include "engine/models/reference_layout.h"
 #include "engine/nn/linear.h"
 
 #include <set>
@@ -30,23 +31,34 @@ public:
     /// @throws FormatError listing every missing, surplus and wrongly shaped tensor with both
     /// shapes.
     void finish() const;
+    /// What reading the tables of SqueezeLLM's layout changed so far.
+    const TableRounding& tableRounding() const noexcept { return m_rounding; }
 
 private:
     bool claim(const std::string& name, const Shape& shape, std::span<const DType> dtypes);
     /// The tensor on the host, its checksum compared. Null once there is a fault.
     Tensor stored(const std::string& name, const Shape& shape, std::span<const DType> dtypes);
     Tensor load(const std::string& name, const Shape& shape, std::span<const DType> dtypes);
+    /// The tensor on the host in F32, whatever float it is stored as. Null once there is a fault.
+    Tensor floats(const std::string& name, const Shape& shape);
     std::optional<SparseRows>
     sparse(const std::string& module, const ModuleFormat& format, std::int64_t out);
     Tensor onDevice(Tensor host);
     void verify(const std::string& name, const Tensor& tensor);
     Weight quantized(const std::string& module, const ModuleFormat& format, std::int64_t out);
+    bool hasReference(const std::string& module) const;
+    Weight reference(const std::string& module, std::int64_t out, std::int64_t in);
+    std::optional<int> referenceBits(const std::string& module);
+    /// Extent of the last axis as stored; 0 when the tensor is absent or a scalar.
+    std::int64_t lastExtent(const std::string& name) const;
+    bool isIgnored(const std::string& name) const;
     void fault(const std::string& text);
 
     const Checkpoint& m_checkpoint;
     ExecContext& m_context;
     std::string m_modelType;
     QuantizedRecord m_record;
+    TableRounding m_rounding;
     std::set<std::string> m_claimed;
     std::set<std::string> m_modules;
     std::vector<std::string> m_faults;
