@@ -88,6 +88,13 @@ ModelCache::load(const std::string& nameOrPath, ExecContext& context, RunControl
     }
     requireMemory(nameOrPath, needed, positionsOf(*loaded->checkpoint), context.device());
     loaded->model = LlamaModel::load(*loaded->checkpoint, context);
+    if (const TableRounding& rounding = loaded->model->tableRounding(); rounding.entries > 0) {
+        run.log(
+            LogLevel::Info, nameOrPath + ": " + std::to_string(rounding.entries) +
+                                " table entries were rounded to F16, by at most " +
+                                dumpJson(Json(rounding.largest)) +
+                                " of the largest entry of their row");
+    }
     loaded->tokenizer = loaded->checkpoint->tokenizer();
     loaded->loadSeconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

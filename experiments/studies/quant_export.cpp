@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/core/check.h"
 #include "engine/core/hash.h"
+#include "engine/quant/quantizer.h"
 #include "experiments/quantize_model.h"
 #include "experiments/runner.h"
 #include "experiments/studies/factories.h"
@@ -22,12 +23,19 @@ StudyInfo describeStudy() {
         .params = {modelParam()}};
     append(info.params, quantizerParams(false));
     info.params.push_back(
+        {.name = "layout",
+         .kind = ParamKind::Choice,
+         .defaultValue = "own",
+         .help = "The own layout, smaller and with checksums, or that of SqueezeLLM's programs "
+                 "(reference), for methods with tables",
+         .choices = {"own", "reference"}});
+    info.params.push_back(
         {.name = "out",
          .kind = ParamKind::Folder,
          .help = "Folder to write; made when absent, refused when it is not empty",
          .required = true});
     info.metrics = {
-        {"bytes", "Size", "byte", -1, "All weights as stored"},
+        {"bytes", "Size", "byte", -1, "All weights as held in memory"},
         {"file_bytes", "Size on disk", "byte", -1, {}},
         {"average_bits", "Average bits", "bit", -1,
          "Of the quantized matrices, their tables, scales and zeros counted"},
@@ -69,18 +77,31 @@ void requireFree(const std::filesystem::path& folder) {
         folder.string() + " exists and is not an empty folder; choose another one with --out");
 }
 
+/// Refused before anything is computed. @throws InputError when the layout lacks what the method
+/// makes.
+WeightLayout layoutOf(const Spec& spec, const QuantizeChoice& choice) {
+    if (textOf(spec.params, "layout") != "reference") {
+        return WeightLayout::Own;
+    }
+    LATHE_CHECK(
+        !quantizers().at(choice.method).info().usesGroups,
+        "the method " + choice.method +
+            " makes scales, and SqueezeLLM's layout (--layout reference) holds look-up tables "
+            "only; choose a method with tables such as kmeans or squeezellm, or --layout own");
+    return WeightLayout::Reference;
+}
+
 /// What the file says of its own making.
 Json provenanceOf(
     const QuantizeChoice& choice, const LoadedModel& source, const QuantizedModel& made) {
-    Json provenance{
-        {"method", choice.method},
-        {"bits", choice.bits},
-        {"group", choice.group},
-        {"sparsity", choice.sparsity},
-        {"sensitive", choice.sensitive},
-        {"source", std::filesystem::path(source.name).filename().string()},
-        {"source_hash", source.hash},
-        {"build", buildId()}};
+    Json provenance{{"method", choice.method},
+                    {"bits", choice.bits},
+                    {"group", choice.group},
+                    {"sparsity", choice.sparsity},
+                    {"sensitive", choice.sensitive},
+                    {"source", std::filesystem::path(source.name).filename().string()},
+                    {"source_hash", source.hash},
+                    {"build", buildId()}};
     if (made.sensitivities) {
         const SensitivityRecord& record = *made.sensitivities;
         provenance["calibration"] = {
@@ -105,16 +126,18 @@ private:
 Json QuantExport::run(const Spec& spec, StudyContext& context) const {
     const std::filesystem::path folder = textOf(spec.params, "out");
     requireFree(folder);
+    const QuantizeChoice choice = quantizeChoiceFrom(spec);
+    const WeightLayout layout = layoutOf(spec, choice);
     const auto source =
         context.models.load(textOf(spec.params, "model"), context.exec, context.run);
-    const QuantizeChoice choice = quantizeChoiceFrom(spec);
     const QuantizedModel made =
         quantizeModel(context, *source, choice, [&](double share, const std::string& what) {
             context.run.progress(0.7 * share, choice.title() + ": " + what);
         });
     const LlamaModel& quantized = *made.model;
     context.run.progress(0.7, "writing " + folder.string());
-    saveQuantized(quantized, *source->checkpoint, provenanceOf(choice, *source, made), folder);
+    saveQuantized(
+        quantized, *source->checkpoint, provenanceOf(choice, *source, made), folder, layout);
     context.run.checkpoint();
     context.run.progress(0.9, "reading it back");
     const auto written = Checkpoint::open(folder);
