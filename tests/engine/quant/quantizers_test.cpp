@@ -67,7 +67,6 @@ private slots:
     void shapesAndFormats() {
         QFETCH(const QString, id);
         const std::string name = id.toStdString();
-        const bool hasTable = name == "kmeans" || name == "lloyd";
         using Sizes = std::pair<std::int64_t, std::int64_t>;
         for (const auto& [out, in] : {Sizes{1, 1}, Sizes{1, 7}, Sizes{5, 33}, Sizes{3, 257}}) {
             const std::vector<float> w = test::heavyTailed(out * in, 0.1, 1);
