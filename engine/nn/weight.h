@@ -27,7 +27,7 @@ struct GroupWeight {
 };
 /// The same codes and tables once more as a GPU multiplies one row by them, see plane_gemv.h.
 struct LutPlanes {
-    Tensor words;        ///< [tiles, steps, bits, 32, 2] I32
+    Tensor words;        ///< [tiles, steps, bits, 32, 4] I32
     Tensor coefficients; ///< [8 * tiles, 2^bits] F32
 };
 /// What is added to the values of the tables at a few places ("dense-and-sparse"), row by row.
