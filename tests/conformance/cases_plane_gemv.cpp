@@ -68,12 +68,14 @@ void addPlaneGemvCases(std::vector<Check>& checks) {
         addGemv(checks, {bits, 255, 7, true});
         addGemv(checks, {bits, 256, 8});
         addGemv(checks, {bits, 257, 9, true});
+        addGemv(checks, {bits, 513, 17, true});
         addGemv(checks, {bits, 1030, 33});
         addGemv(checks, {bits, 4099, 2050}); // tiles are split among warps
         addGemv(checks, {bits, 16411, 40, true});
         addGemv(checks, {bits, 512, 20000, true}); // several tiles for each group of warps
         addArrange(checks, {bits, 1, 1});
         addArrange(checks, {bits, 257, 9});
+        addArrange(checks, {bits, 513, 8});
         addArrange(checks, {bits, 1030, 33});
     }
     addGemv(checks, {4, 0, 9, true});

@@ -18,13 +18,15 @@ __global__ void arrangeKernel(
     if (index >= count) {
         return;
     }
-    const std::int64_t place = index % 64, plane = index / 64 % bits;
-    const std::int64_t step = index / 64 / bits % steps, tile = index / 64 / bits / steps;
-    const std::int64_t row = tile * kPlaneTileRows + place / 8;
-    const std::int64_t group = place / 2 % 4 + place % 2 * 4;
+    const std::int64_t j = index % 4, lane = index / 4 % 32, piece = index / 128 % bits;
+    const std::int64_t step = index / 128 / bits % steps, tile = index / 128 / bits / steps;
+    const std::int64_t w = piece * 4 + j; // see PlaneArrange
+    const std::int64_t half = w / 2 / bits, plane = w / 2 % bits, side = w % 2;
+    const std::int64_t row = tile * kPlaneTileRows + lane / 4;
+    const std::int64_t from = step * kPlaneStepColumns + half * 256 + (side * 4 + lane % 4) * 4;
     unsigned word = 0;
     for (int i = 0; i < 32 && row < out; ++i) {
-        const std::int64_t column = step * kPlaneStepColumns + i / 4 * 32 + group * 4 + i % 4;
+        const std::int64_t column = from + i / 4 * 32 + i % 4;
         if (column < in) {
             const std::int64_t bit = column * bits + plane;
             word |= (packed[row * words + bit / 32] >> bit % 32 & 1U) << i;

@@ -28,9 +28,8 @@ namespace {
 /// Wider codes have too many sets of bits; with one bit LutGemv is as fast.
 constexpr int kFewestBits = 2;
 constexpr int kMostBits = 4;
-/// Words of one plane of one step of a tile.
-constexpr std::int64_t kPlaneWords = 64;
-
+/// 16 bytes for each of 32 lanes.
+constexpr std::int64_t kPieceWords = 128;
 bool isOdd(std::int64_t set) { return std::popcount(static_cast<std::uint64_t>(set)) % 2 == 1; }
 
 /// c_S of one row's table.
@@ -49,7 +48,8 @@ double coefficientOf(const Half* table, int bits, std::int64_t set) {
 
 /// Where the bits of one weight lie in planes of this shape.
 struct BitPlace {
-    std::int64_t word; ///< of plane 0
+    std::int64_t lane;  ///< first word of all lanes at this step, and lane
+    std::int64_t first; ///< among the lane's words, for plane 0
     int bit;
 
     BitPlace(const Shape& planes, std::int64_t row, std::int64_t column) {
@@ -57,9 +57,13 @@ struct BitPlace {
         const std::int64_t group = inStep % 32 / 4; // 0..7
         const std::int64_t step =
             row / kPlaneTileRows * planes[1] + column / kPlaneStepColumns; // of all tiles
-        word =
-            step * planes[2] * kPlaneWords + (row % kPlaneTileRows * 4 + group % 4) * 2 + group / 4;
-        bit = static_cast<int>(inStep / 32 * 4 + inStep % 4);
+        lane = step * planes[2] * kPieceWords + (row % kPlaneTileRows * 4 + group % 4) * 4;
+        first = inStep / 256 * planes[2] * 2 + group / 4;
+        bit = static_cast<int>(inStep % 256 / 32 * 4 + inStep % 4);
+    }
+    std::int64_t word(std::int64_t plane) const {
+        const std::int64_t w = first + plane * 2;
+        return lane + w / 4 * kPieceWords + w % 4;
     }
 };
 
@@ -81,7 +85,7 @@ void scalarArrange(ExecContext& context, const PlaneArrange& op) {
                     codeAt(op.packed.ptr<std::int32_t>() + o * words, j, op.bits));
                 const BitPlace place(op.planes.shape, o, j);
                 for (int plane = 0; plane < op.bits; ++plane) {
-                    auto& word = planes[place.word + plane * kPlaneWords];
+                    auto& word = planes[place.word(plane)];
                     word = static_cast<std::int32_t>(
                         static_cast<std::uint32_t>(word) | (code >> plane & 1U) << place.bit);
                 }
@@ -107,8 +111,7 @@ void scalarGemv(ExecContext& context, const PlaneGemv& op) {
                 const BitPlace place(op.planes.shape, o, j);
                 std::int64_t code = 0;
                 for (std::int64_t plane = 0; plane < bits; ++plane) {
-                    const auto word =
-                        static_cast<std::uint32_t>(planes[place.word + plane * kPlaneWords]);
+                    const auto word = static_cast<std::uint32_t>(planes[place.word(plane)]);
                     code |= static_cast<std::int64_t>(word >> place.bit & 1U) << plane;
                 }
                 all += x[j];

@@ -16,7 +16,7 @@
 namespace lathe {
 
 constexpr std::int64_t kPlaneTileRows = 8;      ///< rows of the matrix in a tile
-constexpr std::int64_t kPlaneStepColumns = 256; ///< columns of one tensor-core product
+constexpr std::int64_t kPlaneStepColumns = 512; ///< columns of two tensor-core products
 
 constexpr std::int64_t planeTiles(std::int64_t out) {
     return (out + kPlaneTileRows - 1) / kPlaneTileRows;
@@ -25,9 +25,9 @@ constexpr std::int64_t planeSteps(std::int64_t in) {
     return (in + kPlaneStepColumns - 1) / kPlaneStepColumns;
 }
 
-/// [tiles, steps, bits, 32, 2], of I32: a pair of words for every lane of a warp.
+/// [tiles, steps, bits, 32, 4], of I32: `bits` times 16 bytes for every lane of a warp.
 inline Shape planesShape(std::int64_t out, std::int64_t in, std::int64_t bits) {
-    return {planeTiles(out), planeSteps(in), bits, 32, 2};
+    return {planeTiles(out), planeSteps(in), bits, 32, 4};
 }
 /// [8 * tiles, 2^bits], of F32.
 inline Shape planeCoefficientsShape(std::int64_t out, std::int64_t bits) {
@@ -37,15 +37,16 @@ inline Shape planeCoefficientsShape(std::int64_t out, std::int64_t bits) {
 /// Can this context multiply such weights of `bits` bits faster than LutGemv does?
 bool prefersPlanes(const ExecContext& context, int bits, std::int64_t in);
 
-/// Arranges a weight of LutGemv as bit planes. Bit i of word [tile, step, plane, lane, half] is bit
-/// `plane` of the code at row 8 * tile + lane / 4 and column
-/// 256 * step + 32 * (i / 4) + 4 * (4 * half + lane % 4) + i % 4; 0 beyond the matrix.
+/// Arranges a weight of LutGemv as bit planes. The words [tile, step, w / 4, lane, w % 4] of a lane
+/// are [2, bits, 2]: for w = (half * bits + plane) * 2 + side, bit i is bit `plane` of the code at
+/// row 8 * tile + lane / 4 and column
+/// 512 * step + 256 * half + 32 * (i / 4) + 4 * (4 * side + lane % 4) + i % 4; 0 beyond the matrix.
 struct PlaneArrange {
     ConstView packed; ///< [out, wordsPerRow] I32, see LutGemv
     ConstView table;  ///< [out, 2^bits] F16
     int bits = 4;     ///< 1..4
     std::int64_t in = 0;
-    TensorView planes;       ///< [tiles, steps, bits, 32, 2] I32, overwritten
+    TensorView planes;       ///< [tiles, steps, bits, 32, 4] I32, overwritten
     TensorView coefficients; ///< [8 * tiles, 2^bits] F32: c_S of a row at S, overwritten
 };
 /// @throws InputError when shapes, dtypes, bits or devices do not fit.
@@ -58,7 +59,7 @@ void run(ExecContext& context, const PlaneArrange& op);
 /// @see  SqueezeLLM (arXiv 2306.07629) section 4.3 for the format; docs/adr/0005-bit-planes.md.
 struct PlaneGemv {
     ConstView x;            ///< [1, in] F32
-    ConstView planes;       ///< [tiles, steps, bits, 32, 2] I32, aligned to 16 bytes
+    ConstView planes;       ///< [tiles, steps, bits, 32, 4] I32, aligned to 16 bytes
     ConstView coefficients; ///< [8 * tiles, 2^bits] F32, aligned to 16 bytes
     ConstView bias{};       ///< [out] F32, or empty
     TensorView y;           ///< [1, out] F32, overwritten

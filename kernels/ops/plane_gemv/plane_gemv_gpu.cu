@@ -1,114 +1,121 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/cuda/bulk_copy.cuh"
+#include "kernels/core/cuda_backend.h"
+#include "kernels/cuda/async_copy.cuh"
 #include "kernels/cuda/cuda_check.h"
 #include "kernels/ops/plane_gemv/plane_activations.cuh"
 #include "kernels/ops/plane_gemv/plane_gemv.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace lathe::cuda {
 
 namespace {
 
-constexpr int kBatch = 4; ///< steps that are fetched at once
 constexpr int kTileRows = static_cast<int>(kPlaneTileRows);
-/// So many steps a worker counts at most: 257 times its columns stay below 2^22, beyond which
-/// kIntegerShift is not exact.
-constexpr int kMostStepsPerWorker = 63;
 /// With these the sum of all x in fixed point stays an int, and x fits shared memory.
-constexpr int kMostSteps = 256;
-static_assert(257 * kMostStepsPerWorker * kPlaneStepColumns < (1 << 22));
-static_assert(kMostSteps <= 8 * kMostStepsPerWorker);
+constexpr int kMostSteps = 128;
+/// Steps of a worker under way before x is there. More would not come sooner, but x itself would
+/// come later: it queues behind them.
+constexpr int kWindow = 1;
+/// When so few steps or less are left after those of a worker's ring, the second-level cache
+/// fetches them meanwhile. More would hold up x, and what the kernel in front still has to read.
+constexpr int kAhead = 4;
+constexpr int kPieceBytes = kWarp * 16; ///< what a warp copies at once
 
-/// Batches in flight per warp: some 64 KB per multiprocessor hide the latency of memory, and two
-/// blocks still fit one multiprocessor.
-template <int Bits>
-constexpr int kSlots = Bits == 4   ? 2
-                       : Bits == 3 ? 3
-                                   : 4;
-
-/// The shared memory of a block; sizes in bytes.
-template <int Bits>
+/// The shared memory of a block whose workers hold `Slots` steps each; sizes in bytes.
+template <int Bits, int Slots>
 struct Layout {
     static constexpr int kEntries = 1 << Bits;
     /// Floats per row of coefficients: lanes that read two rows each meet different banks.
     static constexpr int kRowFloats = (kEntries < 4 ? 4 : kEntries) + 4;
-    static constexpr int kStepBytes = Bits * kWarp * 8;
-    static constexpr int kSlotBytes = kBatch * kStepBytes;
+    static constexpr int kStepBytes = Bits * kPieceBytes;
     static constexpr int kRing = 0; ///< [workers][slots]
-    static constexpr int kCoefficients = kRing + kWorkers * kSlots<Bits> * kSlotBytes;
-    static constexpr int kPartial = kCoefficients + kWorkers * kTileRows * kRowFloats * 4;
-    static constexpr int kReduce = kPartial + 2 * kWorkers * kTileRows * 4;
-    static constexpr int kBarriers = kReduce + 2 * kWorkers * 4; ///< full, then empty
-    static constexpr int kX = kBarriers + 2 * kWorkers * kSlots<Bits> * 8;
+    static constexpr int kCoefficients = kRing + kWorkers * Slots * kStepBytes;
+    static constexpr int kHeads = kCoefficients + kWorkers * kTileRows * kRowFloats * 4;
+    static constexpr int kHeadTiles = kHeads + kWorkers * kTileRows * 4;
+    static constexpr int kReduce = kHeadTiles + kWorkers * 4;
+    static constexpr int kX = kReduce + 2 * kWorkers * 4;
     static_assert(kX % 16 == 0);
 
     static std::size_t bytes(int steps) {
-        return kX + static_cast<std::size_t>(steps) * kXWords * 4;
+        return kX + static_cast<std::size_t>(steps) * 2 * kXWords * 4;
     }
 };
 
-/// Which steps of which tiles a worker multiplies: `Split` workers share the columns of a tile.
-template <int Split>
+/// The steps that a worker multiplies: consecutive ones, also over the ends of tiles. Workers of a
+/// block share its tiles evenly, where the end of a tile costs as much as a step.
 struct Share {
-    int first, stride; ///< tiles
-    int begin, count;  ///< steps
-    __device__ Share(int worker, int steps) {
-        const int each = (steps + Split - 1) / Split;
-        // Block after block, so that what is left over falls to all multiprocessors alike.
-        first = worker / Split * static_cast<int>(gridDim.x) + static_cast<int>(blockIdx.x);
-        stride = static_cast<int>(gridDim.x) * (kWorkers / Split);
-        begin = worker % Split * each;
-        count = max(0, min(each, steps - begin)); // at 0 its part of every sum is 0
+    int tile, step; ///< the first
+    int count;      ///< of steps
+
+    __device__ Share(const PlaneArguments& a, int worker) {
+        const int block = static_cast<int>(blockIdx.x);
+        const int tiles = a.tilesEach + (block < a.tilesMore ? 1 : 0);
+        const int cost = a.steps + 1;
+        const auto placeOf = [&](int index, int& atTile) {
+            const int place = tiles * cost * index / kWorkers;
+            atTile = place / cost;
+            return min(place % cost, a.steps);
+        };
+        int endTile = 0;
+        step = placeOf(worker, tile);
+        const int endStep = placeOf(worker + 1, endTile);
+        count = (endTile - tile) * a.steps + endStep - step;
+        if (step == a.steps) {
+            step = 0;
+            ++tile;
+        }
+        tile += block * a.tilesEach + min(block, a.tilesMore);
     }
 };
 
-/// The fetching warp: lane w keeps the ring of worker w filled, as far as its slots are free.
-template <int Bits, int Split>
-__device__ void fetch(const PlaneArguments& a, unsigned char* shared) {
-    using L = Layout<Bits>;
-    constexpr int kCount = kSlots<Bits>;
-    const int lane = static_cast<int>(threadIdx.x) % kWarp;
-    const bool active = lane < kWorkers;
-    const std::uint32_t ring = sharedAddress(shared + L::kRing) + lane * kCount * L::kSlotBytes;
-    const std::uint32_t full = sharedAddress(shared + L::kBarriers) + lane * kCount * 8;
-    const std::uint32_t empty = full + kWorkers * kCount * 8;
-    if (active) {
-        for (int s = 0; s < kCount; ++s) {
-            initBarrier(full + s * 8, 1);
-            initBarrier(empty + s * 8, 1);
-        }
-        publishBarriers();
+/// What one lane copies ahead of the products: a ring of steps, and only its own words of them. So
+/// nothing but the copies themselves is ever waited for.
+template <int Bits, int Slots>
+struct Ring {
+    static constexpr int kStepBytes = Layout<Bits, Slots>::kStepBytes;
+    std::uint32_t begin, slot;
+    const unsigned char* from;
+    int left; ///< steps to ask for
+
+    __device__ Ring(const PlaneArguments& a, const Share& share, std::uint32_t ring, int lane)
+        : begin(ring + lane * 16), slot(begin),
+          from(
+              a.planes +
+              (static_cast<std::int64_t>(share.tile) * a.steps + share.step) * kStepBytes +
+              lane * 16),
+          left(share.count) {}
+
+    __device__ std::uint32_t following() const {
+        return slot == begin + (Slots - 1) * kStepBytes ? begin : slot + kStepBytes;
     }
-    __syncwarp();
-    asm volatile("bar.arrive 1, %0;" ::"n"(kThreads) : "memory"); // the barriers exist
-    const Share<Split> share(lane % kWorkers, a.steps);
-    int tile = active && share.count > 0 ? share.first : a.tiles;
-    int step = 0, slot = 0;
-    std::uint32_t parity = 1; // of the phase before the first: free from the start
-    // No lane waits for ever for its own slot: a worker that lags would hold up the rings of those
-    // that it waits for itself.
-    while (__any_sync(~0U, tile < a.tiles)) {
-        if (tile >= a.tiles || !waitBriefly(empty + slot * 8, parity)) {
-            continue;
+    /// Asks for the next step, in place of that of the current slot. There is a group even when
+    /// nothing is left, so that waiting can count groups.
+    __device__ void refill() {
+        if (left > 0) {
+#pragma unroll
+            for (int piece = 0; piece < Bits; ++piece) {
+                copyAsync(slot + piece * kPieceBytes, from + piece * kPieceBytes);
+            }
+            from += kStepBytes;
+            --left;
         }
-        const int steps = min(kBatch, share.count - step);
-        const std::int64_t at = static_cast<std::int64_t>(tile) * a.steps + share.begin + step;
-        copyAsync(
-            ring + slot * L::kSlotBytes, a.planes + at * L::kStepBytes,
-            static_cast<std::uint32_t>(steps * L::kStepBytes), full + slot * 8);
-        step += kBatch;
-        if (step >= share.count) {
-            step = 0;
-            tile += share.stride;
+        endCopyGroup();
+        slot = following();
+    }
+    __device__ void fill(bool isFirstLane) {
+#pragma unroll
+        for (int s = 0; s < Slots; ++s) {
+            if (s >= kWindow) {
+                waitForCopies<kWindow - 1>();
+            }
+            refill();
         }
-        if (++slot == kCount) {
-            slot = 0;
-            parity ^= 1U;
+        if (isFirstLane && left > 0 && left <= kAhead) {
+            prefetch(from, left * kStepBytes);
         }
     }
-}
+};
 
 /// count[plane of x, row] += bits that x and the codes of odd parity have in common.
 __device__ void
@@ -119,56 +126,91 @@ multiplyBits(int (&count)[4], const uint4& x, unsigned codesLow, unsigned codesH
         : "r"(x.x), "r"(x.y), "r"(x.z), "r"(x.w), "r"(codesLow), "r"(codesHigh));
 }
 
-/// One step of a tile for all sets of code bits.
-template <int Bits>
-__device__ void multiplyStep(
-    int (&counts)[(1 << Bits) - 1][4], const unsigned char* codes, const unsigned* xPlanes) {
-    const int lane = static_cast<int>(threadIdx.x) % kWarp;
-    uint2 planes[Bits];
-#pragma unroll
-    for (int plane = 0; plane < Bits; ++plane) {
-        planes[plane] = *reinterpret_cast<const uint2*>(codes + (plane * kWarp + lane) * 8);
-    }
-    const uint4 x = *reinterpret_cast<const uint4*>(xPlanes + lane * 4);
+/// One half of a step for all sets of code bits. `words` are those of PlaneArrange.
+template <int Bits, int Half>
+__device__ void
+multiplyHalf(int (&counts)[(1 << Bits) - 1][4], const unsigned (&words)[4 * Bits], const uint4& x) {
 #pragma unroll
     for (int set = 1; set < 1 << Bits; ++set) {
         unsigned low = 0, high = 0;
 #pragma unroll
         for (int plane = 0; plane < Bits; ++plane) {
             if ((set >> plane & 1) != 0) {
-                low ^= planes[plane].x;
-                high ^= planes[plane].y;
+                low ^= words[(Half * Bits + plane) * 2];
+                high ^= words[(Half * Bits + plane) * 2 + 1];
             }
         }
         multiplyBits(counts[set - 1], x, low, high);
     }
 }
 
-/// Quad `quad` of the coefficients of a tile, which are [8, 2^bits] in memory.
-template <int Bits>
-__device__ void store(float* coefficients, int quad, const float4& values) {
-    constexpr int kEntries = 1 << Bits;
-    if constexpr (kEntries >= 4) {
-        const int row = quad * 4 / kEntries, set = quad * 4 % kEntries;
-        *reinterpret_cast<float4*>(coefficients + row * Layout<Bits>::kRowFloats + set) = values;
-    } else { // two rows
-        float* to = coefficients + quad * 2 * Layout<Bits>::kRowFloats;
-        *reinterpret_cast<float2*>(to) = make_float2(values.x, values.y);
-        *reinterpret_cast<float2*>(to + Layout<Bits>::kRowFloats) = make_float2(values.z, values.w);
+template <int Sets>
+__device__ void clear(int (&counts)[Sets][4]) {
+#pragma unroll
+    for (int set = 0; set < Sets; ++set) {
+        counts[set][0] = counts[set][1] = counts[set][2] = counts[set][3] = 0;
     }
 }
+
+template <int From, int To, int Words>
+__device__ void loadPieces(unsigned (&words)[Words], std::uint32_t slot) {
+#pragma unroll
+    for (int piece = From; piece < To; ++piece) {
+        const uint4 four = loadShared(slot + piece * kPieceBytes);
+        words[4 * piece] = four.x;
+        words[4 * piece + 1] = four.y;
+        words[4 * piece + 2] = four.z;
+        words[4 * piece + 3] = four.w;
+    }
+}
+
+/// The coefficients of a worker's tiles, which are [8, 2^bits] each, on their way through a
+/// register to shared memory: a lane has at most four.
+template <int Bits>
+struct Coefficients {
+    static constexpr int kEntries = 1 << Bits, kRowFloats = Layout<Bits, 1>::kRowFloats;
+    static constexpr int kTileQuads = kTileRows * kEntries / 4;
+    const float4* from;
+    float* shared; ///< [8, kRowFloats]
+    float4 next{};
+
+    __device__ Coefficients(const PlaneArguments& a, int tile, int lane, float* to)
+        : from(
+              reinterpret_cast<const float4*>(a.coefficients) +
+              static_cast<std::int64_t>(tile) * kTileQuads + lane),
+          shared(to) {}
+
+    __device__ void load(int lane) {
+        if (lane < kTileQuads) {
+            next = __ldg(from);
+        }
+        from += kTileQuads;
+    }
+    __device__ void store(int lane) const {
+        if (lane >= kTileQuads) {
+            return;
+        }
+        if constexpr (kEntries >= 4) {
+            const int row = lane * 4 / kEntries, set = lane * 4 % kEntries;
+            *reinterpret_cast<float4*>(shared + row * kRowFloats + set) = next;
+        } else { // two rows
+            float* to = shared + lane * 2 * kRowFloats;
+            *reinterpret_cast<float2*>(to) = make_float2(next.x, next.y);
+            *reinterpret_cast<float2*>(to + kRowFloats) = make_float2(next.z, next.w);
+        }
+    }
+};
 
 /// Rows 2t and 2t + 1 of a tile (t: lane % 4), the same in all lanes of one t: the counts times the
 /// weights of their planes and coefficients.
 template <int Bits>
 __device__ float2
 combine(const int (&counts)[(1 << Bits) - 1][4], const float* coefficients, float toFloat) {
-    constexpr int kEntries = 1 << Bits;
+    constexpr int kEntries = 1 << Bits, kRowFloats = Layout<Bits, 1>::kRowFloats;
+    constexpr int kQuad = kEntries < 4 ? kEntries : 4;
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const int plane = lane / 4; // and plane + 8, of which 15 is the sign
     const int upper = plane == 7 ? -256 : 256;
-    constexpr int kRowFloats = Layout<Bits>::kRowFloats;
-    constexpr int kQuad = kEntries < 4 ? kEntries : 4;
     const float* first = coefficients + lane % 4 * 2 * kRowFloats;
     float2 sum{0.0F, 0.0F};
 #pragma unroll
@@ -180,13 +222,11 @@ combine(const int (&counts)[(1 << Bits) - 1][4], const float* coefficients, floa
 #pragma unroll
         for (int i = from == 0 ? 1 : 0; i < kQuad; ++i) {
             const int(&count)[4] = counts[from + i - 1];
-            const int a = count[2] * upper + count[0] + kIntegerShiftBits;
-            const int b = count[3] * upper + count[1] + kIntegerShiftBits;
-            sum.x = fmaf(evens[i], __int_as_float(a) - kIntegerShift, sum.x);
-            sum.y = fmaf(odds[i], __int_as_float(b) - kIntegerShift, sum.y);
+            sum.x = fmaf(evens[i], static_cast<float>(count[2] * upper + count[0]), sum.x);
+            sum.y = fmaf(odds[i], static_cast<float>(count[3] * upper + count[1]), sum.y);
         }
     }
-    const float weight = __int_as_float((127 + plane) << 23); // 2^plane
+    const float weight = __int_as_float((127 + plane) << 23) * toFloat; // 2^plane
     sum.x *= weight;
     sum.y *= weight;
 #pragma unroll
@@ -194,129 +234,164 @@ combine(const int (&counts)[(1 << Bits) - 1][4], const float* coefficients, floa
         sum.x += __shfl_xor_sync(~0U, sum.x, distance);
         sum.y += __shfl_xor_sync(~0U, sum.y, distance);
     }
-    sum.x *= toFloat;
-    sum.y *= toFloat;
     return sum;
 }
 
-/// Each worker multiplies its share of the steps of its tiles; workers of one tile add up in a
-/// fixed order. The fetching warp runs ahead of all of them, also over the end of the kernel
-/// before.
-template <int Bits, int Split>
+/// By the first four lanes.
+__device__ void writeRows(const PlaneArguments& a, int tile, const float2& sum) {
+    const int lane = static_cast<int>(threadIdx.x) % kWarp;
+    const int row = tile * kTileRows + 2 * lane;
+    if (lane < 4 && row < a.out) {
+        a.y[row] = sum.x + (a.bias != nullptr ? a.bias[row] : 0.0F);
+        if (row + 1 < a.out) {
+            a.y[row + 1] = sum.y + (a.bias != nullptr ? a.bias[row + 1] : 0.0F);
+        }
+    }
+}
+
+/// What becomes of the sums of a worker. The worker with the first step of a tile writes its rows,
+/// and before that adds, in their order, what others have of the tile.
+struct Rows {
+    float2* heads;  ///< [workers][4] shared: of the tile that a worker did not begin
+    int* headTiles; ///< [workers] shared: which that is
+    int ownTile = -1;
+    float2 own{}; ///< of the tile that others go on with
+
+    __device__ Rows(const Share& share, unsigned char* toHeads, unsigned char* toTiles)
+        : heads(reinterpret_cast<float2*>(toHeads)), headTiles(reinterpret_cast<int*>(toTiles)) {
+        if (threadIdx.x % kWarp == 0) {
+            headTiles[threadIdx.x / kWarp] = share.count > 0 && share.step > 0 ? share.tile : -1;
+        }
+    }
+    __device__ void add(const PlaneArguments& a, int tile, bool begun, bool ends, float2 sum) {
+        if (begun && ends) {
+            writeRows(a, tile, sum);
+        } else if (begun) {
+            own = sum;
+            ownTile = tile;
+        } else if (threadIdx.x % kWarp < 4) {
+            heads[threadIdx.x / kWarp * 4 + threadIdx.x % kWarp] = sum;
+        }
+    }
+    /// After all workers of the block are done.
+    __device__ void finish(const PlaneArguments& a) {
+        if (ownTile < 0) {
+            return;
+        }
+#pragma unroll
+        for (int other = 1; other < kWorkers; ++other) {
+            const float2 head = heads[other * 4 + threadIdx.x % 4];
+            const bool isPart =
+                other > static_cast<int>(threadIdx.x) / kWarp && headTiles[other] == ownTile;
+            own.x += isPart ? head.x : 0.0F;
+            own.y += isPart ? head.y : 0.0F;
+        }
+        writeRows(a, ownTile, own);
+    }
+};
+
+/// Multiplies the steps of a worker. `x`: this lane's words of the planes of x.
+template <int Bits, int Slots>
+__device__ void multiplyShare(
+    const PlaneArguments& a, const Share& share, Ring<Bits, Slots>& ring,
+    Coefficients<Bits>& coefficients, Rows& rows, std::uint32_t x, const FixedPoint& fixed) {
+    constexpr int kXStepBytes = 2 * kXWords * 4, kRowFloats = Coefficients<Bits>::kRowFloats;
+    // Pieces with words of the first half only: read a step ahead where registers are left for it.
+    constexpr int kEarly = Bits < 4 ? Bits / 2 : 0;
+    const int lane = static_cast<int>(threadIdx.x) % kWarp;
+    std::uint32_t xStep = x + share.step * kXStepBytes;
+    unsigned words[4 * Bits];
+    waitForCopies<Slots - 1>();
+    loadPieces<0, kEarly>(words, ring.slot);
+    uint4 xLow = loadShared(xStep);
+    int counts[(1 << Bits) - 1][4] = {};
+    int tile = share.tile, inTile = a.steps - share.step;
+    bool begun = share.step == 0; // is the tile's first step among the counted?
+    for (int left = share.count; left > 0; --left) {
+        loadPieces<kEarly, Bits>(words, ring.slot);
+        const uint4 xHigh = loadShared(xStep + kXWords * 4);
+        multiplyHalf<Bits, 0>(counts, words, xLow);
+        const bool ends = --inTile == 0;
+        xStep = ends ? x : xStep + kXStepBytes;
+        waitForCopies<Slots - 2>();
+        loadPieces<0, kEarly>(words, ring.following());
+        xLow = loadShared(xStep);
+        multiplyHalf<Bits, 1>(counts, words, xHigh);
+        ring.refill();
+        if (!ends && left > 1) {
+            continue;
+        }
+        coefficients.store(lane);
+        __syncwarp();
+        if (left > 1) {
+            coefficients.load(lane);
+        }
+        float2 sum = combine<Bits>(counts, coefficients.shared, fixed.toFloat);
+        if (begun) {
+            const float* first = coefficients.shared + lane % 4 * 2 * kRowFloats;
+            sum.x = fmaf(fixed.sum, first[0], sum.x);
+            sum.y = fmaf(fixed.sum, first[kRowFloats], sum.y);
+        }
+        rows.add(a, tile, begun, ends, sum);
+        clear(counts);
+        begun = true;
+        inTile = a.steps;
+        ++tile;
+        __syncwarp(); // the coefficients are read
+    }
+}
+
+/// Weights are asked for before the kernel in front has ended.
+template <int Bits, int Slots>
 __global__ void __launch_bounds__(kThreads, 2) planeGemvKernel(const PlaneArguments a) {
 #if __CUDA_ARCH__ >= 900
-    using L = Layout<Bits>;
-    constexpr int kEntries = L::kEntries, kCount = kSlots<Bits>;
+    using L = Layout<Bits, Slots>;
     extern __shared__ __align__(1024) unsigned char shared[];
     const int warp = static_cast<int>(threadIdx.x) / kWarp;
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     cudaTriggerProgrammaticLaunchCompletion();
-    if (warp == kWorkers) {
-        fetch<Bits, Split>(a, shared);
-        return;
+    const Share share(a, warp);
+    Ring<Bits, Slots> ring(
+        a, share, sharedAddress(shared + L::kRing) + warp * Slots * L::kStepBytes, lane);
+    ring.fill(lane == 0);
+    Coefficients<Bits> coefficients(
+        a, share.tile, lane,
+        reinterpret_cast<float*>(shared + L::kCoefficients) + warp * kTileRows * L::kRowFloats);
+    if (share.count > 0) {
+        coefficients.load(lane);
     }
-    auto* coefficients =
-        reinterpret_cast<float*>(shared + L::kCoefficients) + warp * kTileRows * L::kRowFloats;
-    auto* partial = reinterpret_cast<float*>(shared + L::kPartial);
+    Rows rows(share, shared + L::kHeads, shared + L::kHeadTiles);
+    cudaGridDependencySynchronize(); // x may come from the kernel in front
     auto* xPlanes = reinterpret_cast<unsigned*>(shared + L::kX);
-    const unsigned char* ring = shared + L::kRing + warp * kCount * L::kSlotBytes;
-    const std::uint32_t full = sharedAddress(shared + L::kBarriers) + warp * kCount * 8;
-    const std::uint32_t empty = full + kWorkers * kCount * 8;
-    const Share<Split> share(warp, a.steps);
-    const auto* allCoefficients = reinterpret_cast<const float4*>(a.coefficients);
-    constexpr int kTileQuads = kTileRows * kEntries / 4; // at most one per lane
-    float4 next{};
-    if (share.first < a.tiles && lane < kTileQuads) {
-        next = __ldg(allCoefficients + static_cast<std::int64_t>(share.first) * kTileQuads + lane);
-    }
-    cudaGridDependencySynchronize(); // x may come from the kernel before
-    const FixedPoint fixed =
-        xToPlanes(a, xPlanes, reinterpret_cast<unsigned*>(shared + L::kReduce));
-    int slot = 0, turn = 0;
-    std::uint32_t parity = 0;
-    for (int tile = share.first; tile < a.tiles; tile += share.stride, ++turn) {
-        int counts[kEntries - 1][4] = {};
-        const unsigned* xStep = xPlanes + share.begin * kXWords;
-        for (int step = 0; step < share.count; step += kBatch, xStep += kBatch * kXWords) {
-            wait(full + slot * 8, parity);
-#pragma unroll
-            for (int i = 0; i < kBatch; ++i) {
-                if (step + i < share.count) {
-                    multiplyStep<Bits>(
-                        counts, ring + slot * L::kSlotBytes + i * L::kStepBytes,
-                        xStep + i * kXWords);
-                }
-            }
-            __syncwarp();
-            if (lane == 0) {
-                arrive(empty + slot * 8);
-            }
-            slot = slot == kCount - 1 ? 0 : slot + 1;
-            parity ^= slot == 0 ? 1U : 0U;
-        }
-        if (lane < kTileQuads) {
-            store<Bits>(coefficients, lane, next);
-        }
-        __syncwarp();
-        const int following = tile + share.stride;
-        if (following < a.tiles && lane < kTileQuads) {
-            next =
-                __ldg(allCoefficients + static_cast<std::int64_t>(following) * kTileQuads + lane);
-        }
-        const float2 sum = combine<Bits>(counts, coefficients, fixed.toFloat);
-        float* mine = partial + (turn % 2 * kWorkers + warp) * kTileRows;
-        if (lane < 4) {
-            mine[2 * lane] = sum.x;
-            mine[2 * lane + 1] = sum.y;
-        }
-        if constexpr (Split == 1) {
-            __syncwarp();
-        } else {
-            // Two sets of sums: the next tile's may be written while these are read.
-            asm volatile("bar.sync %0, %1;" ::"r"(3 + warp / Split), "n"(Split * kWarp) : "memory");
-        }
-        const int row = tile * kTileRows + lane;
-        if (warp % Split == turn % Split && lane < kTileRows && row < a.out) {
-            float y = a.bias != nullptr ? a.bias[row] : 0.0F;
-            y = fmaf(fixed.sum, coefficients[lane * L::kRowFloats], y);
-            const float* all = partial + (turn % 2 * kWorkers + warp / Split * Split) * kTileRows;
-#pragma unroll
-            for (int part = 0; part < Split; ++part) {
-                y += all[part * kTileRows + lane];
-            }
-            a.y[row] = y;
-        }
-        __syncwarp(); // the coefficients are read
-    }
+    auto* reduce = reinterpret_cast<unsigned*>(shared + L::kReduce);
+    const FixedPoint fixed = a.steps * 32 <= kThreads ? xToPlanes<1>(a, xPlanes, reduce)
+                                                      : xToPlanes<3>(a, xPlanes, reduce);
+    multiplyShare(a, share, ring, coefficients, rows, sharedAddress(xPlanes) + lane * 16, fixed);
+    __syncthreads();
+    rows.finish(a);
 #endif
 }
 
-/// Workers that share a tile: what makes the longest queue of steps shortest, an epilogue counted
-/// as a step and a half.
-int splitFor(int tiles, int steps, int workers) {
-    int best = kWorkers;
-    double least = std::numeric_limits<double>::infinity();
-    for (int split = 1; split <= kWorkers; split *= 2) {
-        if ((steps + split - 1) / split > kMostStepsPerWorker) {
-            continue;
-        }
-        const int turns = (tiles * split + workers - 1) / workers;
-        const double cost = turns * ((steps + split - 1) / split + 1.5);
-        if (cost < least) {
-            least = cost;
-            best = split;
-        }
-    }
-    return best;
-}
+/// Two blocks share a multiprocessor, this kernel's and the next one's, when their shared memory
+/// fits its 228 KB.
+constexpr std::size_t kHalfOfShared = 113U * 1024U;
+/// Slots of a worker: so that a block holds some 64 to 84 KB of weights, or 48 to 60 where x needs
+/// the room.
+template <int Bits>
+constexpr int kManySlots = Bits == 4   ? 4
+                           : Bits == 3 ? 7
+                                       : 8;
+template <int Bits>
+constexpr int kFewSlots = Bits == 4   ? 3
+                          : Bits == 3 ? 5
+                                      : 6;
 
-template <int Bits, int Split>
-void launchSplit(ExecContext& context, const PlaneArguments& a, int blocksPerSm) {
-    const std::size_t shared = Layout<Bits>::bytes(a.steps);
-    allowShared(planeGemvKernel<Bits, Split>, shared);
+template <int Bits, int Slots>
+void launchSlots(ExecContext& context, const PlaneArguments& a, int blocks) {
+    const std::size_t shared = Layout<Bits, Slots>::bytes(a.steps);
+    allowShared(planeGemvKernel<Bits, Slots>, shared);
     cudaLaunchConfig_t config{};
-    config.gridDim =
-        static_cast<unsigned>(std::min(a.tiles, context.cuda()->multiprocessors * blocksPerSm));
+    config.gridDim = static_cast<unsigned>(blocks);
     config.blockDim = kThreads;
     config.dynamicSmemBytes = shared;
     config.stream = context.cuda()->stream;
@@ -325,32 +400,24 @@ void launchSplit(ExecContext& context, const PlaneArguments& a, int blocksPerSm)
     overlap.val.programmaticStreamSerializationAllowed = 1;
     config.attrs = &overlap;
     config.numAttrs = 1;
-    check(cudaLaunchKernelEx(&config, planeGemvKernel<Bits, Split>, a), "plane_gemv");
+    check(cudaLaunchKernelEx(&config, planeGemvKernel<Bits, Slots>, a), "plane_gemv");
 }
 
 template <int Bits>
-void launchBits(ExecContext& context, const PlaneArguments& a) {
-    // Two blocks share a multiprocessor when their shared memory fits its 228 KB. A small matrix
-    // leaves that room to the next kernel.
-    const bool two = Layout<Bits>::bytes(a.steps) <= 113U * 1024U &&
-                     a.tiles >= 8 * context.cuda()->multiprocessors;
-    const int blocksPerSm = two ? 2 : 1;
-    const int workers = context.cuda()->multiprocessors * blocksPerSm * kWorkers;
-    switch (splitFor(a.tiles, a.steps, workers)) {
-    case 1:
-        return launchSplit<Bits, 1>(context, a, blocksPerSm);
-    case 2:
-        return launchSplit<Bits, 2>(context, a, blocksPerSm);
-    case 4:
-        return launchSplit<Bits, 4>(context, a, blocksPerSm);
-    default:
-        return launchSplit<Bits, 8>(context, a, blocksPerSm);
+void launchBits(ExecContext& context, PlaneArguments a, int tiles) {
+    const int blocks = std::min(tiles, context.cuda()->multiprocessors);
+    a.tilesEach = tiles / blocks;
+    a.tilesMore = tiles % blocks;
+    if (Layout<Bits, kManySlots<Bits>>::bytes(a.steps) <= kHalfOfShared) {
+        launchSlots<Bits, kManySlots<Bits>>(context, a, blocks);
+    } else {
+        launchSlots<Bits, kFewSlots<Bits>>(context, a, blocks);
     }
 }
 
 } // namespace
 
-/// Compute capability 9.x only: the copy engine came with it, and the binary products of its
+/// Compute capability 9.x only: kernels that overlap came with it, and the binary products of its
 /// successors have not been measured.
 bool acceptsPlanes(const PlaneGemv& op) {
     int major = 0;
@@ -362,13 +429,18 @@ bool acceptsPlanes(const PlaneGemv& op) {
     }
     static const bool isBuilt = [] { // for an older GPU the kernel is empty
         cudaFuncAttributes attributes{};
-        check(cudaFuncGetAttributes(&attributes, planeGemvKernel<4, 1>), "cudaFuncGetAttributes");
+        check(
+            cudaFuncGetAttributes(&attributes, planeGemvKernel<4, kManySlots<4>>),
+            "cudaFuncGetAttributes");
         return attributes.ptxVersion >= 90;
     }();
     return isBuilt;
 }
 
 void launch(ExecContext& context, const PlaneGemv& op) {
+    if (op.x.shape[1] == 0) { // no steps, so no worker would write y
+        return op.bias.empty() ? cuda::fillZero(context, op.y) : cuda::copy(context, op.bias, op.y);
+    }
     const std::int64_t bits = op.planes.shape[2];
     const PlaneArguments a{
         .planes = reinterpret_cast<const unsigned char*>(op.planes.data),
@@ -378,20 +450,22 @@ void launch(ExecContext& context, const PlaneGemv& op) {
         .y = op.y.ptr<float>(),
         .in = static_cast<int>(op.x.shape[1]),
         .out = static_cast<int>(op.y.shape[1]),
-        .tiles = static_cast<int>(op.planes.shape[0]),
-        .steps = static_cast<int>(op.planes.shape[1])};
+        .steps = static_cast<int>(op.planes.shape[1]),
+        .tilesEach = 0,
+        .tilesMore = 0};
+    const auto tiles = static_cast<int>(op.planes.shape[0]);
     switch (bits) {
     case 1:
-        launchBits<1>(context, a);
+        launchBits<1>(context, a, tiles);
         break;
     case 2:
-        launchBits<2>(context, a);
+        launchBits<2>(context, a, tiles);
         break;
     case 3:
-        launchBits<3>(context, a);
+        launchBits<3>(context, a, tiles);
         break;
     default:
-        launchBits<4>(context, a);
+        launchBits<4>(context, a, tiles);
     }
     checkLaunch(context, "plane_gemv");
 }
