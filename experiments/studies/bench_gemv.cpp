@@ -331,11 +331,14 @@ Measured measure(const Spec& spec, StudyContext& context, const Problem& p) {
     measured.error = requireCorrect(context.exec, p, data, rotation);
     context.run.checkpoint();
     // Every copy is read at least once in a measurement, tiny ones often enough to be seen by a
-    // clock.
+    // clock. On a GPU the time is the slope over half of the launches: 64 or more.
     constexpr std::int64_t kTimedBytes = std::int64_t{1} << 28;
-    const auto launches = static_cast<int>(std::clamp<std::int64_t>(
-        kTimedBytes / p.bytes(), static_cast<std::int64_t>(rotation.copies()), 4096));
+    constexpr std::int64_t kCudaLaunches = 128;
     const bool cuda = context.exec.device().isCuda();
+    const std::int64_t least =
+        std::max(static_cast<std::int64_t>(rotation.copies()), cuda ? kCudaLaunches : 1);
+    const auto launches = static_cast<int>(std::clamp<std::int64_t>(
+        kTimedBytes / p.bytes(), least, std::max<std::int64_t>(least, 4096)));
     measured.timing =
         timeKernel(context.exec, std::max(spec.repeat, kMinimumRepeats), launches, [&](int turn) {
             if (!cuda) {
