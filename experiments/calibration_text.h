@@ -15,8 +15,8 @@ namespace lathe {
 struct CalibrationChoice {
     std::string text{};         ///< a file; empty: what the model itself writes
     std::string clean = "none"; ///< as for scored texts
-    int samples = 100; ///< as the paper has it: 10 leave more noise than weighting gains
-    std::int64_t length = 0; ///< ids per sample; 0: the window that the model was trained with
+    int samples = 100;          ///< as the paper has it: 10 leave more noise than weighting gains
+    std::int64_t length = 0;    ///< ids per sample; 0: the window that the model was trained with
     std::uint64_t seed = 1;
 };
 

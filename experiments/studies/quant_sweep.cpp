@@ -296,7 +296,9 @@ void loadFile(
 
 void quantizeSetting(
     Setting& setting, const Spec& spec, StudyContext& context, const SweepReference& reference) {
-    const QuantizeChoice choice = quantizeChoiceFrom(spec);
+    QuantizeChoice choice = quantizeChoiceFrom(spec);
+    choice.tensors = textOf(spec.params, "tensors");
+    choice.predict = spec.params.at("predict").get<bool>();
     setting.title = choice.title();
     if (!choice.calibration.text.empty()) {
         const std::string scored = textOf(spec.params, "text");
