@@ -83,14 +83,51 @@ QString shortest(double value) {
                                 : QString();
 }
 
+/// A coordinate's name where the axis has names.
+QString nameAt(const QStringList& names, double value) {
+    const bool named = value >= 0.0 && value < static_cast<double>(names.size());
+    return named ? names[static_cast<qsizetype>(value)] : QString();
+}
+
+QString coordinate(const QStringList& names, double value) {
+    const QString name = nameAt(names, value);
+    return name.isEmpty() ? shortest(value) : name;
+}
+
 QStringList headLine(const PlotAxes& axes) {
+    if (axes.isMap()) {
+        return {tr("Series"), axes.xLabel, axes.yLabel, axes.zLabel, tr("Label"), tr("Id")};
+    }
     return {tr("Series"), axes.xLabel, axes.yLabel, tr("Low"), tr("High"), tr("Label"), tr("Id")};
 }
 
-QStringList row(const PlotSeries& series, const PlotPoint& point) {
-    return {
-        series.name,           shortest(point.x), shortest(point.y),        shortest(point.yLow),
-        shortest(point.yHigh), point.label,       QString::number(point.id)};
+QStringList row(const PlotSeries& series, const PlotPoint& point, const PlotAxes& axes) {
+    const QString x = coordinate(axes.xNames, point.x);
+    const QString y = coordinate(axes.yNames, point.y);
+    const QString id = QString::number(point.id);
+    if (axes.isMap()) {
+        return {series.name, x, y, shortest(point.z), point.label, id};
+    }
+    return {series.name, x, y, shortest(point.yLow), shortest(point.yHigh), point.label, id};
+}
+
+/// "Sensitivity from 12 to 80; 56 tiles" of a map.
+QString mapSummary(const std::vector<PlotSeries>& series, const PlotAxes& axes) {
+    Extent z;
+    int tiles = 0;
+    for (const PlotSeries& one : series) {
+        for (const PlotPoint& point : one.points) {
+            z.take(point.z);
+            tiles += std::isfinite(point.z) ? 1 : 0;
+        }
+    }
+    if (tiles == 0) {
+        return tr("%1: no values yet").arg(axes.zLabel);
+    }
+    return tr("%1 by %2 and %3: %4 tiles, from %5 to %6")
+        .arg(axes.zLabel, axes.xLabel, axes.yLabel)
+        .arg(tiles)
+        .arg(siNumber(z.low), siNumber(z.high));
 }
 
 QString quantity(const QString& label) {
@@ -181,7 +218,14 @@ QString pointText(const PlotAxes& axes, const PlotSeries& series, const PlotPoin
     if (!head.isEmpty()) {
         lines << head;
     }
-    lines << tr("%1: %2").arg(axes.xLabel, siNumber(point.x, 5));
+    const QString xName = nameAt(axes.xNames, point.x);
+    lines << tr("%1: %2").arg(axes.xLabel, xName.isEmpty() ? siNumber(point.x, 5) : xName);
+    if (axes.isMap()) {
+        const QString yName = nameAt(axes.yNames, point.y);
+        lines << tr("%1: %2").arg(axes.yLabel, yName.isEmpty() ? siNumber(point.y, 5) : yName)
+              << tr("%1: %2").arg(axes.zLabel, siNumber(point.z, 5));
+        return lines.join(QLatin1Char('\n'));
+    }
     QString value = siNumber(point.y, 5);
     if (std::isfinite(point.yLow) && std::isfinite(point.yHigh) && point.yHigh > point.yLow) {
         value += tr(" [%1 to %2]").arg(siNumber(point.yLow, 5), siNumber(point.yHigh, 5));
@@ -191,6 +235,9 @@ QString pointText(const PlotAxes& axes, const PlotSeries& series, const PlotPoin
 }
 
 QString plotSummary(const std::vector<PlotSeries>& series, const PlotAxes& axes) {
+    if (axes.isMap()) {
+        return mapSummary(series, axes);
+    }
     const ShownData data = shownData(series, axes);
     if (data.drawn == 0) {
         return tr("%1 against %2: no points yet").arg(quantity(axes.yLabel), quantity(axes.xLabel));
@@ -201,8 +248,10 @@ QString plotSummary(const std::vector<PlotSeries>& series, const PlotAxes& axes)
     text += data.drawn == 1 ? tr(", 1 point") : tr(", %1 points").arg(data.drawn);
     text += tr("; %1 from %2 to %3").arg(axes.yLabel, siNumber(data.yMin), siNumber(data.yMax));
     text += tr("; %1 from %2 to %3").arg(axes.xLabel, siNumber(data.xMin), siNumber(data.xMax));
-    const QString note = hiddenNote(data);
-    return note.isEmpty() ? text : text + QStringLiteral("; ") + note;
+    for (const QString& more : {axes.corner, hiddenNote(data)}) {
+        text += more.isEmpty() ? QString() : QStringLiteral("; ") + more;
+    }
+    return text;
 }
 
 QString plotTsv(const std::vector<PlotSeries>& series, const PlotAxes& axes) {
@@ -216,7 +265,7 @@ QString plotTsv(const std::vector<PlotSeries>& series, const PlotAxes& axes) {
     QString text = line(headLine(axes));
     for (const PlotSeries& one : series) {
         for (const PlotPoint& point : one.points) {
-            text += line(row(one, point));
+            text += line(row(one, point, axes));
         }
     }
     return text;
@@ -229,7 +278,7 @@ plotCsv(const std::vector<PlotSeries>& series, const PlotAxes& axes, const QStri
     csv += csvLine(headLine(axes));
     for (const PlotSeries& one : series) {
         for (const PlotPoint& point : one.points) {
-            csv += csvLine(row(one, point));
+            csv += csvLine(row(one, point, axes));
         }
     }
     return csv;
@@ -248,10 +297,13 @@ Json plotJson(
                  {"high", jsonNumber(point.yHigh)},
                  {"label", point.label.toStdString()},
                  {"id", point.id}});
+            if (axes.isMap()) {
+                points.back()["z"] = jsonNumber(point.z);
+            }
         }
         all.push_back({{"name", one.name.toStdString()}, {"points", std::move(points)}});
     }
-    return {
+    Json json = {
         {"schema", "lathe.plot.1"},
         {"provenance", provenance.toStdString()},
         {"title", axes.title.toStdString()},
@@ -260,6 +312,19 @@ Json plotJson(
         {"x_log", axes.xLog},
         {"y_log", axes.yLog},
         {"series", std::move(all)}};
+    if (axes.isMap()) {
+        json["z"] = axes.zLabel.toStdString();
+    }
+    for (const auto& [key, names] :
+         {std::pair{"x_names", &axes.xNames}, std::pair{"y_names", &axes.yNames}}) {
+        for (const QString& name : *names) {
+            json[key].push_back(name.toStdString());
+        }
+    }
+    if (!axes.corner.isEmpty()) {
+        json["note"] = axes.corner.toStdString();
+    }
+    return json;
 }
 
 } // namespace lathe

@@ -20,9 +20,21 @@ constexpr std::size_t kSmoothPoints = 1000; ///< above, curves are drawn without
 constexpr double kMarkSize = 8.0;
 constexpr double kFitMargin = 0.07;
 
+struct Shape {
+    QCPScatterStyle::ScatterShape shape;
+    bool filled = true;
+};
 constexpr std::array kShapes{
-    QCPScatterStyle::ssDisc,    QCPScatterStyle::ssSquare,           QCPScatterStyle::ssTriangle,
-    QCPScatterStyle::ssDiamond, QCPScatterStyle::ssTriangleInverted, QCPScatterStyle::ssPlus};
+    Shape{QCPScatterStyle::ssDisc},
+    Shape{QCPScatterStyle::ssSquare},
+    Shape{QCPScatterStyle::ssTriangle},
+    Shape{QCPScatterStyle::ssDiamond, false},
+    Shape{QCPScatterStyle::ssTriangleInverted},
+    Shape{QCPScatterStyle::ssPlus},
+    Shape{QCPScatterStyle::ssDiamond},
+    Shape{QCPScatterStyle::ssStar},
+    Shape{QCPScatterStyle::ssSquare, false},
+    Shape{QCPScatterStyle::ssCircle, false}};
 constexpr std::array kDashes{Qt::SolidLine, Qt::DashLine, Qt::DotLine, Qt::DashDotLine};
 
 QColor faded(QColor colour, bool dim) {
@@ -36,7 +48,8 @@ auto cycled(const Array& array, int index) {
 }
 
 QCPScatterStyle markOf(const PlotSeries& series, const QColor& colour, double size) {
-    return {cycled(kShapes, series.style), QPen(colour, 1.4), QBrush(colour), size};
+    const Shape shape = cycled(kShapes, series.style);
+    return {shape.shape, QPen(colour, 1.4), shape.filled ? QBrush(colour) : QBrush(), size};
 }
 
 QCPRange fitted(double low, double high, bool log) {
@@ -63,7 +76,8 @@ bool allWhole(const std::vector<PlotSeries>& series, double PlotPoint::*value) {
 
 PlotScene::PlotScene(QCustomPlot& plot)
     : m_plot(plot), m_title(new QCPTextElement(&plot)), m_note(new QCPTextElement(&plot)),
-      m_xTicker(new PlotTicker), m_yTicker(new PlotTicker) {
+      m_corner(new QCPItemText(&plot)), m_map(plot), m_xTicker(new PlotTicker),
+      m_yTicker(new PlotTicker) {
     plot.plotLayout()->insertRow(0);
     plot.plotLayout()->addElement(0, 0, m_title);
     plot.plotLayout()->addElement(2, 0, m_note);
@@ -79,7 +93,14 @@ PlotScene::PlotScene(QCustomPlot& plot)
         axis->setTickLabels(false);
     }
     plot.axisRect()->insetLayout()->setInsetAlignment(0, Qt::AlignRight | Qt::AlignTop);
-    QObject::connect(&plot, &QCustomPlot::afterLayout, &plot, [this] { placeLabels(); });
+    m_corner->position->setType(QCPItemPosition::ptAxisRectRatio);
+    m_corner->position->setCoords(1.0, 1.0);
+    m_corner->setPositionAlignment(Qt::AlignRight | Qt::AlignBottom);
+    m_corner->setPadding(QMargins(8, 6, 8, 6));
+    QObject::connect(&plot, &QCustomPlot::afterLayout, &plot, [this] {
+        placeLabels();
+        m_map.placeLabels();
+    });
     setLook(Theme::isDark());
 }
 
@@ -109,6 +130,14 @@ void PlotScene::rebuild() {
         m_plot.removeItem(label);
     }
     m_labels.clear();
+    if (m_axes.isMap()) {
+        m_map.clearTiles();
+        m_map.setContent(m_series, m_axes, m_selectionShown ? m_selection : std::set<qint64>());
+        m_plot.legend->setVisible(false);
+        applyAxes();
+        return;
+    }
+    m_map.clear();
     for (std::size_t i = 0; i < m_series.size(); ++i) {
         addSeries(i);
     }
@@ -283,6 +312,10 @@ void PlotScene::applyAxes() {
     m_note->setMaximumSize(QWIDGETSIZE_MAX, row);
     m_plot.xAxis->setLabel(m_axes.xLabel);
     m_plot.yAxis->setLabel(m_axes.yLabel);
+    m_corner->setText(m_axes.corner);
+    m_corner->setVisible(!m_axes.corner.isEmpty());
+    m_xTicker->setNames(m_axes.xNames);
+    m_yTicker->setNames(m_axes.yNames);
     m_xTicker->setLog(m_axes.xLog);
     m_yTicker->setLog(m_axes.yLog);
     m_xTicker->setWhole(allWhole(m_series, &PlotPoint::x));
@@ -297,6 +330,12 @@ void PlotScene::applyAxes() {
 }
 
 void PlotScene::fitRanges() {
+    if (m_axes.isMap()) {
+        constexpr double kHalfTile = 0.5;
+        m_plot.xAxis->setRange(m_shown.xMin - kHalfTile, m_shown.xMax + kHalfTile);
+        m_plot.yAxis->setRange(m_shown.yMin - kHalfTile, m_shown.yMax + kHalfTile);
+        return;
+    }
     m_plot.xAxis->setRange(fitted(m_shown.xMin, m_shown.xMax, m_axes.xLog && m_shown.xMin > 0.0));
     m_plot.yAxis->setRange(fitted(m_shown.yMin, m_shown.yMax, m_axes.yLog && m_shown.yMin > 0.0));
 }
@@ -338,6 +377,9 @@ void PlotScene::setLook(bool dark, int fontPixels) {
     m_title->setTextColor(text);
     m_note->setFont(font);
     m_note->setTextColor(Theme::warning(dark));
+    m_corner->setFont(bold);
+    m_corner->setColor(text);
+    m_map.setLook(dark, font);
     m_plot.legend->setFont(font);
     m_plot.legend->setTextColor(text);
     m_plot.legend->setBorderPen(QPen(grid));

@@ -3,6 +3,7 @@
 
 #include "widgets/base/plot.h"
 #include "widgets/base/plot_data.h"
+#include "widgets/base/plot_map.h"
 
 #include <optional>
 #include <set>
@@ -60,6 +61,8 @@ private:
     QCustomPlot& m_plot;
     QCPTextElement* m_title;
     QCPTextElement* m_note;
+    QCPItemText* m_corner;
+    PlotMap m_map;
     QSharedPointer<PlotTicker> m_xTicker, m_yTicker;
     std::vector<QCPItemText*> m_labels;
     std::vector<PlotSeries> m_series;

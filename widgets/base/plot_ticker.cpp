@@ -12,6 +12,7 @@ namespace lathe {
 namespace {
 constexpr double kLinearRatio = 4.0;    ///< below: linear steps even on a log axis
 constexpr double kWholeSubTicks = 10.0; ///< whole steps below have nothing between
+constexpr int kMostNames = 40;          ///< on an axis; of more, every other one and so on
 constexpr double kMantissaRatio = 2e3;  ///< below: 1-2-5, above: whole decades
 } // namespace
 
@@ -27,6 +28,14 @@ int PlotTicker::getSubTickCount(double tickStep) {
 }
 
 QVector<double> PlotTicker::createTickVector(double tickStep, const QCPRange& range) {
+    if (!m_names.isEmpty()) {
+        QVector<double> ticks;
+        const int stride = 1 + static_cast<int>((m_names.size() - 1) / kMostNames);
+        for (int i = 0; i < m_names.size(); i += stride) {
+            ticks.append(i);
+        }
+        return ticks;
+    }
     m_step = tickStep;
     const double ratio = range.lower > 0.0 ? range.upper / range.lower : 0.0;
     if (!m_log || ratio < kLinearRatio) {
@@ -49,11 +58,15 @@ QVector<double> PlotTicker::createTickVector(double tickStep, const QCPRange& ra
 }
 
 QVector<double> PlotTicker::createSubTickVector(int count, const QVector<double>& ticks) {
-    return m_log && m_step == 0.0 ? QVector<double>()
-                                  : QCPAxisTicker::createSubTickVector(count, ticks);
+    return !m_names.isEmpty() || (m_log && m_step == 0.0)
+               ? QVector<double>()
+               : QCPAxisTicker::createSubTickVector(count, ticks);
 }
 
 QString PlotTicker::getTickLabel(double tick, const QLocale&, QChar, int) {
+    if (!m_names.isEmpty()) {
+        return m_names.value(static_cast<int>(std::lround(tick)));
+    }
     // Rounding errors of the step must not show as 1e-17.
     if (m_step > 0.0 && std::abs(tick) < m_step * 1e-6) {
         tick = 0.0;

@@ -13,6 +13,8 @@ public:
     void setLog(bool log) { m_log = log; }
     /// All values of the axis are whole: no tick stands between them.
     void setWhole(bool whole) { m_whole = whole; }
+    /// Names of the whole numbers from 0; while there are any, only these have ticks.
+    void setNames(const QStringList& names) { m_names = names; }
 
 protected:
     double getTickStep(const QCPRange& range) override;
@@ -25,6 +27,7 @@ private:
     bool m_log = false;
     bool m_whole = false;
     double m_step = 1.0;
+    QStringList m_names;
 };
 
 } // namespace lathe

@@ -47,6 +47,8 @@ public:
     void copyImage();
     void describe();
     qint64 idOf(const PointRef& ref) const;
+    /// A tile takes clicks everywhere, a mark beside it too.
+    double clickReach() const { return axes.isMap() ? kHoverReach : kClickReach; }
     std::vector<PointRef> order() const;
     PlotDocument document() const { return {series, axes, provenanceLine(provenance)}; }
 
@@ -184,7 +186,7 @@ void PlotView::Impl::showPoint(const PointRef& ref) {
     int others = 0;
     for (std::size_t s = 0; s < series.size() && others < kMaxOthers; ++s) {
         for (const ShownPoint& other : scene.shown().series[s].points) {
-            if (s != ref.series && series[s].marks && other.x == shown.x &&
+            if (!axes.isMap() && s != ref.series && series[s].marks && other.x == shown.x &&
                 std::isfinite(other.y)) {
                 text += PlotView::tr("\n%1: %2")
                             .arg(series[s].name, siNumber(series[s].points[other.index].y, 5));
@@ -197,14 +199,14 @@ void PlotView::Impl::showPoint(const PointRef& ref) {
 }
 
 void PlotView::Impl::click(const QPointF& pixel) {
-    const auto ref = scene.nearest(pixel, kClickReach);
+    const auto ref = scene.nearest(pixel, clickReach());
     current = ref ? std::optional(idOf(*ref)) : std::nullopt;
     view.setSelection(current ? std::vector{*current} : std::vector<qint64>{});
     emit view.pointSelected(current.value_or(0));
 }
 
 void PlotView::Impl::doubleClick(const QPointF& pixel) {
-    if (const auto ref = scene.nearest(pixel, kClickReach)) {
+    if (const auto ref = scene.nearest(pixel, clickReach())) {
         emit view.pointActivated(idOf(*ref));
     } else {
         fit();

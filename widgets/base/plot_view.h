@@ -2,9 +2,10 @@
 #pragma once
 
 #include <QColor>
-#include <QString>
+#include <QStringList>
 #include <QWidget>
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -18,6 +19,7 @@ struct PlotPoint {
     double yLow = 0.0, yHigh = 0.0; ///< NaN: no error bar
     qint64 id = 0;                  ///< what a click selects
     QString label{};                ///< short text beside the mark ("3 bit"), may be empty
+    double z = std::numeric_limits<double>::quiet_NaN(); ///< in a map: what the colour says
 };
 
 struct PlotSeries {
@@ -33,6 +35,13 @@ struct PlotAxes {
     QString title;          ///< of the whole plot; accessible name
     QString xLabel, yLabel; ///< "Quantity (unit)"
     bool xLog = false, yLog = false;
+    /// Not empty: a map. Each point is a tile around whole x and y, coloured by its z on a
+    /// logarithmic scale that this labels; there are no marks and lines.
+    QString zLabel{};
+    QStringList xNames{}, yNames{}; ///< of the whole coordinates from 0, in place of the numbers
+    QString corner{};               ///< one line in the lower right corner, may be empty
+
+    bool isMap() const { return !zLabel.isEmpty(); }
 };
 
 /// Every plot of the program: QCustomPlot with the project's contract (zoom, pan, keyboard,

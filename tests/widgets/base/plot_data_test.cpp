@@ -36,6 +36,7 @@ private slots:
     void csvIsQuoted();
     void jsonKeepsNumbers();
     void summaryIsSpoken();
+    void mapsAreTablesWithNames();
 };
 
 void PlotDataTest::clampsAreCountedOnLogAxes() {
@@ -161,6 +162,31 @@ void PlotDataTest::summaryIsSpoken() {
     QVERIFY(
         text.contains(QStringLiteral("2 to 9")) || text.contains(QStringLiteral("from 2 to 9")));
     QVERIFY(plotSummary({}, logAxes()).contains(QStringLiteral("no points")));
+}
+
+void PlotDataTest::mapsAreTablesWithNames() {
+    const PlotAxes axes{
+        .title = "Map",
+        .xLabel = "Layer",
+        .yLabel = "Matrix",
+        .zLabel = "Sum",
+        .xNames = {"0", "1"},
+        .yNames = {"down", "up"}};
+    const std::vector<PlotSeries> tiles{
+        {.name = "s",
+         .points = {
+             {.x = 1, .y = 0, .yLow = kNaN, .yHigh = kNaN, .id = 1, .z = 0.25},
+             {.x = 0, .y = 1, .yLow = kNaN, .yHigh = kNaN, .id = 2, .z = kNaN}}}};
+    const QStringList lines = plotTsv(tiles, axes).split(QLatin1Char('\n'));
+    QVERIFY(lines[0].contains(QStringLiteral("Layer\tMatrix\tSum")));
+    QCOMPARE(lines[1], QStringLiteral("s\t1\tdown\t0.25\t\t1"));
+    QCOMPARE(lines[2], QStringLiteral("s\t0\tup\t\t\t2"));
+    const Json json = plotJson(tiles, axes, {});
+    QCOMPARE(json.at("series")[0].at("points")[0].at("z"), Json(0.25));
+    QCOMPARE(json.at("y_names"), Json::array({"down", "up"}));
+    const QString said = pointText(axes, tiles[0], tiles[0].points[0]);
+    QVERIFY(said.contains(QStringLiteral("down")) && said.contains(QStringLiteral("0.25")));
+    QVERIFY(plotSummary(tiles, axes).contains(QStringLiteral("1 tiles")));
 }
 
 LATHE_TEST(PlotDataTest);

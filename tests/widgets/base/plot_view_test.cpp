@@ -28,6 +28,7 @@ private slots:
     void hiddenValuesAreCounted();
     void tabLeavesThePlot();
     void screenReadersAreTold();
+    void mapsHaveTilesAndAScale();
 
 private:
     QWidget* keys() const { return m_view->focusProxy(); }
@@ -168,6 +169,43 @@ void PlotViewTest::screenReadersAreTold() {
     QCOMPARE(plot->role(), QAccessible::Chart);
     QTRY_COMPARE(plot->text(QAccessible::Name), QStringLiteral("Title"));
     QVERIFY(plot->text(QAccessible::Description).contains(QStringLiteral("3 point")));
+}
+
+/// The colour of a tile is that of its value, its whole area is what a click selects, and the
+/// picture that is exported has it too.
+void PlotViewTest::mapsHaveTilesAndAScale() {
+    m_view->setAxes({.title = "Map", .xLabel = "X", .yLabel = "Y", .zLabel = "Z"});
+    std::vector<PlotPoint> tiles;
+    for (int i = 0; i < 6; ++i) {
+        tiles.push_back(
+            {.x = double(i % 3), .y = double(i / 3), .id = i + 1, .z = std::pow(10.0, i)});
+    }
+    tiles[5].z = std::numeric_limits<double>::quiet_NaN();
+    m_view->setSeries({{.name = "m", .points = tiles}});
+    m_view->fit();
+    settle();
+    QCustomPlot& plot = m_view->plot();
+    const auto colourAt = [&plot](double x, double y) {
+        const QPointF at(plot.xAxis->coordToPixel(x), plot.yAxis->coordToPixel(y));
+        return plot.toPixmap().toImage().pixelColor(at.toPoint());
+    };
+    QVERIFY(colourAt(-0.3, -0.3).lightnessF() < colourAt(0.7, 0.7).lightnessF());
+    QCOMPARE(colourAt(-0.3, -0.3), QColor(0x440154)); // the least value
+    QCOMPARE(plot.plotLayout()->columnCount(), 2);    // the scale
+    QSignalSpy selected(m_view.get(), &PlotView::pointSelected);
+    const QPoint corner(
+        qRound(plot.xAxis->coordToPixel(1.4)), qRound(plot.yAxis->coordToPixel(0.4)));
+    QTest::mouseClick(&plot, Qt::LeftButton, {}, corner);
+    QCOMPARE(selected.count(), 1);
+    QCOMPARE(selected.front().front().toLongLong(), 2);
+    const test::TemporaryFolder folder;
+    for (const char* name : {"map.png", "map.svg", "map.pdf", "map.csv"}) {
+        const QString path = QString::fromStdString((folder.path() / name).string());
+        QString error;
+        QVERIFY2(m_view->exportTo(path, {600, 400}, 1.0, &error), qPrintable(error));
+    }
+    m_view->setAxes({"Title", "X (s)", "Y (s)"}); // back to a plot of marks
+    QCOMPARE(plot.plotLayout()->columnCount(), 1);
 }
 
 LATHE_TEST(PlotViewTest);

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/base/plot_map.h"
+
+#include "widgets/base/plot_data.h"
+#include "widgets/base/plot_ticker.h"
+#include "widgets/base/theme.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace lathe {
+
+namespace {
+
+constexpr double kHalf = 0.5;       ///< of a tile's side, in coordinates
+constexpr int kBarWidth = 16;       ///< pixels of the colour scale
+constexpr double kSingleRange = 2.; ///< around one value alone, as a factor
+constexpr int kValueDigits = 2;
+
+/// Even in lightness from dark to light, also for people who confuse colours: the stops of viridis
+/// (van der Walt and Smith, 2015; public domain).
+QCPColorGradient viridis() {
+    QCPColorGradient gradient;
+    gradient.clearColorStops();
+    gradient.setColorStops(
+        {{0.0, QColor(0x440154)},
+         {0.25, QColor(0x3B528B)},
+         {0.5, QColor(0x21918C)},
+         {0.75, QColor(0x5EC962)},
+         {1.0, QColor(0xFDE725)}});
+    return gradient;
+}
+
+bool hasColour(const PlotPoint& point) { return std::isfinite(point.z) && point.z > 0.0; }
+
+QCPRange rangeOf(const std::vector<PlotSeries>& series) {
+    double low = std::numeric_limits<double>::infinity();
+    double high = 0.0;
+    for (const PlotSeries& one : series) {
+        for (const PlotPoint& point : one.points) {
+            low = hasColour(point) ? std::min(low, point.z) : low;
+            high = hasColour(point) ? std::max(high, point.z) : high;
+        }
+    }
+    if (high <= 0.0) {
+        return {1.0, 10.0};
+    }
+    return high > low ? QCPRange(low, high) : QCPRange(low / kSingleRange, low * kSingleRange);
+}
+
+} // namespace
+
+PlotMap::PlotMap(QCustomPlot& plot)
+    : m_plot(plot), m_ticker(new PlotTicker), m_gradient(viridis()) {
+    m_ticker->setLog(true);
+}
+
+void PlotMap::clearTiles() {
+    for (QCPAbstractItem* item : m_tiles) {
+        m_plot.removeItem(item);
+    }
+    for (QCPItemText* item : m_values) {
+        m_plot.removeItem(item);
+    }
+    m_tiles.clear();
+    m_values.clear();
+}
+
+void PlotMap::clear() {
+    clearTiles();
+    if (m_scale != nullptr) {
+        m_plot.plotLayout()->remove(m_scale);
+        m_plot.plotLayout()->simplify();
+    }
+}
+
+void PlotMap::setContent(
+    const std::vector<PlotSeries>& series, const PlotAxes& axes,
+    const std::set<qint64>& selection) {
+    m_range = rangeOf(series);
+    showScale(axes);
+    for (const bool selected : {false, true}) { // the outlines of selected ones lie on top
+        for (const PlotSeries& one : series) {
+            for (const PlotPoint& point : one.points) {
+                if (selection.contains(point.id) == selected) {
+                    addTile(point, selected);
+                }
+            }
+        }
+    }
+}
+
+void PlotMap::addCross(const PlotPoint& point) {
+    for (const double side : {-kHalf, kHalf}) {
+        auto* line = new QCPItemLine(&m_plot);
+        line->start->setCoords(point.x - kHalf, point.y + side);
+        line->end->setCoords(point.x + kHalf, point.y - side);
+        line->setPen(QPen(Theme::muted(m_dark), 1, Qt::DotLine));
+        m_tiles.push_back(line);
+    }
+}
+
+void PlotMap::addTile(const PlotPoint& point, bool selected) {
+    if (!hasColour(point)) {
+        addCross(point);
+        return;
+    }
+    const QPalette palette = Theme::palette(m_dark);
+    const QColor colour = QColor::fromRgba(m_gradient.color(point.z, m_range, true));
+    auto* tile = new QCPItemRect(&m_plot);
+    tile->topLeft->setCoords(point.x - kHalf, point.y + kHalf);
+    tile->bottomRight->setCoords(point.x + kHalf, point.y - kHalf);
+    tile->setBrush(colour);
+    tile->setPen(
+        selected ? QPen(palette.color(QPalette::Text), 3) : QPen(palette.color(QPalette::Base), 1));
+    m_tiles.push_back(tile);
+
+    auto* value = new QCPItemText(&m_plot);
+    value->setText(siNumber(point.z, kValueDigits));
+    value->setFont(m_font);
+    const bool onDark = Theme::contrast(colour, Qt::white) > Theme::contrast(colour, Qt::black);
+    value->setColor(onDark ? Qt::white : Qt::black);
+    value->setPositionAlignment(Qt::AlignCenter);
+    value->position->setCoords(point.x, point.y);
+    m_values.push_back(value);
+}
+
+void PlotMap::placeLabels() {
+    const QFontMetricsF metrics(m_font);
+    const double width =
+        std::abs(m_plot.xAxis->coordToPixel(1.0) - m_plot.xAxis->coordToPixel(0.0));
+    const double height =
+        std::abs(m_plot.yAxis->coordToPixel(1.0) - m_plot.yAxis->coordToPixel(0.0));
+    // All or none: some tiles with a number and some without look like a difference.
+    const bool fits = std::ranges::all_of(m_values, [&](const QCPItemText* item) {
+        return metrics.horizontalAdvance(item->text()) + 6 < width && metrics.height() < height;
+    });
+    for (QCPItemText* item : m_values) {
+        item->setVisible(fits);
+    }
+}
+
+void PlotMap::showScale(const PlotAxes& axes) {
+    if (m_scale == nullptr) {
+        m_scale = new QCPColorScale(&m_plot);
+        m_plot.plotLayout()->addElement(1, 1, m_scale);
+        auto* group = new QCPMarginGroup(&m_plot);
+        m_scale->setMarginGroup(QCP::msTop | QCP::msBottom, group);
+        m_plot.axisRect()->setMarginGroup(QCP::msTop | QCP::msBottom, group);
+        m_scale->setType(QCPAxis::atRight);
+        m_scale->setBarWidth(kBarWidth);
+        m_scale->setRangeDrag(false);
+        m_scale->setRangeZoom(false);
+    }
+    m_scale->setDataScaleType(QCPAxis::stLogarithmic);
+    m_scale->setGradient(m_gradient);
+    m_scale->setDataRange(m_range);
+    QCPAxis* axis = m_scale->axis();
+    axis->setTicker(m_ticker);
+    axis->setLabel(axes.zLabel);
+    const QColor text = Theme::palette(m_dark).color(QPalette::Text);
+    axis->setTickLabelColor(text);
+    axis->setLabelColor(text);
+    axis->setTickLabelFont(m_font);
+    axis->setLabelFont(m_font);
+    axis->setLabelPadding(6);
+    axis->setBasePen(QPen(Theme::muted(m_dark), 1));
+    axis->setTickPen(QPen(Theme::muted(m_dark), 1));
+    axis->setSubTickPen(QPen(Theme::muted(m_dark), 1));
+}
+
+void PlotMap::setLook(bool dark, const QFont& font) {
+    m_dark = dark;
+    m_font = font;
+}
+
+} // namespace lathe
