@@ -8,9 +8,12 @@
 namespace lathe {
 
 int methodStyle(const std::string& method, int fallback) {
-    static constexpr std::array<std::string_view, 3> kKnown{"kmeans", "rtn", "rtn-sym"};
-    if (method == "float") {
-        return kFloatStyle;
+    // Two places belong to the Pareto front and the float model.
+    static constexpr std::array<std::string_view, kOtherStyle> kKnown{
+        "kmeans", "rtn", "rtn-sym", "", "float", "lloyd", "squeezellm", "squeezellm-sparse"};
+    static_assert(kKnown[kParetoStyle].empty() && kKnown[kFloatStyle] == "float");
+    if (method.empty()) {
+        return fallback;
     }
     const auto it = std::ranges::find(kKnown, method);
     return it != kKnown.end() ? static_cast<int>(it - kKnown.begin()) : fallback;

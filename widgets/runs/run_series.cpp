@@ -34,7 +34,7 @@ int styleFor(const CellRow& cell, const std::vector<PlotSeries>& all) {
         return std::ranges::find(all, style, &PlotSeries::style) != all.end();
     };
     const Json& method = member(cell.params, "method");
-    int style = method.is_string() ? methodStyle(method.get<std::string>(), 0) : 0;
+    int style = method.is_string() ? methodStyle(method.get<std::string>(), kOtherStyle) : 0;
     while (taken(style)) {
         ++style;
     }
