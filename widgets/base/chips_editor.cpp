@@ -5,6 +5,8 @@
 #include "widgets/base/flow_layout.h"
 #include "widgets/base/theme.h"
 
+#include <QFileDialog>
+#include <QFileInfo>
 #include <QLineEdit>
 #include <QSignalBlocker>
 #include <QTimer>
@@ -17,6 +19,7 @@ namespace lathe {
 
 namespace {
 
+constexpr std::string_view kFileChoice = ":FILE";
 constexpr double kMaxFixed = 16; ///< whole numbers in a range so short are all shown
 
 std::vector<Json> possibleValues(const ParamSpec& param) {
@@ -43,11 +46,16 @@ ChipsEditor::ChipsEditor(ParamSpec param, QWidget* parent)
     const std::vector<Json> possible = possibleValues(m_param);
     m_fixed = !possible.empty();
     for (const Json& value : possible) {
-        addChip(value, false);
+        if (value.is_string() && value.get_ref<const std::string&>().ends_with(kFileChoice)) {
+            addFileButton(value.get<std::string>());
+        } else {
+            addChip(value, false);
+        }
     }
     if (!m_fixed) {
         m_typed = new QLineEdit;
-        m_typed->setPlaceholderText(tr("Add: 2,3,4"));
+        m_typed->setPlaceholderText(
+            m_param.kind == ParamKind::Real ? tr("Add: 0.1,0.5") : tr("Add: 2,3,4"));
         m_typed->setMaximumWidth(110);
         m_typed->setAccessibleName(
             tr("Add values of %1").arg(QString::fromStdString(m_param.name)));
@@ -61,7 +69,52 @@ QString ChipsEditor::labelOf(const Json& value) const {
     if (m_param.kind == ParamKind::Flag) {
         return value.get<bool>() ? tr("on") : tr("off");
     }
-    return QString::fromStdString(valueText(value));
+    const std::string text = valueText(value);
+    const std::string file = m_fixed ? choiceFile(m_param, text) : std::string();
+    return file.empty() ? QString::fromStdString(text)
+                        : QFileInfo(QString::fromStdString(file)).fileName();
+}
+
+void ChipsEditor::addFileButton(const std::string& choice) {
+    auto* button = new QToolButton;
+    button->setObjectName(QStringLiteral("chip"));
+    const QString kind =
+        QString::fromStdString(choice.substr(0, choice.size() - kFileChoice.size()));
+    button->setText(tr("%1 file…").arg(kind));
+    button->setIcon(Theme::icon(QStringLiteral("open")));
+    button->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+    button->setToolTip(tr("Add files, each one as a value of its own"));
+    button->setAccessibleName(tr("Add a %1 file").arg(kind));
+    button->setFocusPolicy(Qt::StrongFocus);
+    connect(button, &QToolButton::clicked, this, [this, choice] { askForFiles(choice); });
+    m_flow->addWidget(button);
+}
+
+void ChipsEditor::askForFiles(const std::string& choice) {
+    const QString kind =
+        QString::fromStdString(choice.substr(0, choice.size() - kFileChoice.size()));
+    auto* dialog = new QFileDialog(this, tr("Add %1 files").arg(kind));
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    dialog->setFileMode(QFileDialog::ExistingFiles);
+    dialog->setNameFilters({tr("%1 files (*.%1)").arg(kind), tr("All files (*)")});
+    connect(dialog, &QFileDialog::filesSelected, this, [this, choice](const QStringList& paths) {
+        for (const QString& path : paths) {
+            addFile(choice, path);
+        }
+    });
+    dialog->open();
+}
+
+void ChipsEditor::addFile(const std::string& choice, const QString& path) {
+    const std::string beginning = choice.substr(0, choice.size() - kFileChoice.size() + 1);
+    const Json value = beginning + path.toStdString();
+    const auto present = std::ranges::find(m_chips, value, &Chip::value);
+    if (present != m_chips.end()) {
+        present->button->setChecked(true);
+        return;
+    }
+    addChip(value, true);
+    emit edited();
 }
 
 void ChipsEditor::addChip(const Json& value, bool on) {
@@ -74,6 +127,9 @@ void ChipsEditor::addChip(const Json& value, bool on) {
         button->setCheckable(true);
         button->setChecked(on);
         button->setAccessibleName(tr("%1 %2").arg(name, labelOf(value)));
+        if (const std::string file = choiceFile(m_param, valueText(value)); !file.empty()) {
+            button->setToolTip(QString::fromStdString(file));
+        }
         connect(button, &QToolButton::toggled, this, &ChipsEditor::edited);
         m_flow->addWidget(button);
     } else {
@@ -139,23 +195,31 @@ std::vector<Json> ChipsEditor::values() const {
 
 void ChipsEditor::setValues(const std::vector<Json>& values) {
     m_problem.clear();
-    if (m_fixed) {
-        for (const Chip& chip : m_chips) {
-            const QSignalBlocker quiet(chip.button);
-            chip.button->setChecked(std::ranges::find(values, chip.value) != values.end());
-        }
-        return;
-    }
+    dropChips(m_fixed);
     for (const Chip& chip : m_chips) {
-        m_flow->removeWidget(chip.button);
-        chip.button->deleteLater();
+        const QSignalBlocker quiet(chip.button);
+        chip.button->setChecked(std::ranges::find(values, chip.value) != values.end());
     }
-    m_chips.clear();
     for (const Json& value : values) {
-        if (checkValue(m_param, value).empty()) {
+        const bool present = std::ranges::find(m_chips, value, &Chip::value) != m_chips.end();
+        const bool file =
+            value.is_string() && !choiceFile(m_param, value.get<std::string>()).empty();
+        if (!present && (file || !m_fixed) && checkValue(m_param, value).empty()) {
             addChip(value, true);
         }
     }
+}
+
+/// Removes the chips of files, or all of them.
+void ChipsEditor::dropChips(bool filesOnly) {
+    std::erase_if(m_chips, [&](const Chip& chip) {
+        if (filesOnly && choiceFile(m_param, valueText(chip.value)).empty()) {
+            return false;
+        }
+        m_flow->removeWidget(chip.button);
+        chip.button->deleteLater();
+        return true;
+    });
 }
 
 } // namespace lathe

@@ -49,10 +49,7 @@ QString paramTitle(const ParamSpec& param) {
 ParamField::ParamField(PanelContext& context, const ParamSpec& param, QWidget* parent)
     : QWidget(parent), m_param(param), m_problem(new QLabel) {
     m_editor = makeEditor(context);
-    QString help = QString::fromStdString(param.help);
-    if (const QString range = rangeHint(param); !range.isEmpty()) {
-        help += QStringLiteral(" (") + range + QLatin1Char(')');
-    }
+    const QString help = helpText();
     m_editor->setToolTip(help);
     QWidget* focus = m_line != nullptr ? m_line : m_editor;
     if (focus->accessibleName().isEmpty()) {
@@ -67,6 +64,19 @@ ParamField::ParamField(PanelContext& context, const ParamSpec& param, QWidget* p
     column->setSpacing(2);
     column->addWidget(m_editor);
     column->addWidget(m_problem);
+}
+
+QString ParamField::helpText() const {
+    const QString help = QString::fromStdString(m_param.help);
+    const QString range = rangeHint(m_param);
+    return range.isEmpty() ? help : help + QStringLiteral(" (") + range + QLatin1Char(')');
+}
+
+void ParamField::setUnused(const QString& why) {
+    setEnabled(why.isEmpty());
+    setToolTip(why);
+    m_editor->setToolTip(why.isEmpty() ? helpText() : why);
+    focusProxy()->setAccessibleDescription(why.isEmpty() ? helpText() : why);
 }
 
 QWidget* ParamField::makeEditor(PanelContext& context) {
@@ -186,6 +196,9 @@ void ParamField::setValues(const std::vector<Json>& values) {
 }
 
 QString ParamField::problem() const {
+    if (!isEnabledTo(parentWidget())) {
+        return {};
+    }
     if (m_chips != nullptr) {
         return m_chips->problem().isEmpty() && m_chips->values().empty()
                    ? tr("choose at least one value")

@@ -31,6 +31,9 @@ public:
     /// What is wrong with the present text; also shown below the control.
     QString problem() const;
     void showProblem(const QString& problem);
+    /// Disables the field while its value has no effect; `why` becomes its tool tip. Empty: the
+    /// field is of use. A field of no use has no problem.
+    void setUnused(const QString& why);
     QWidget* editor() const { return m_editor; }
 
 signals:
@@ -39,6 +42,7 @@ signals:
 private:
     void changeEvent(QEvent* event) override;
     void paintProblem();
+    QString helpText() const;
     QWidget* makeEditor(PanelContext& context);
     QWidget* makeLine(bool file, bool folder);
     void browse(bool folder);

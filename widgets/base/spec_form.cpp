@@ -93,6 +93,7 @@ public:
     std::set<std::string> hidden;
     std::vector<ParamField*> fields;
     std::vector<ParamField*> head;
+    std::map<const ParamField*, QLabel*> labels;
 };
 
 ParamField* SpecForm::Impl::add(QFormLayout* to, const ParamSpec& param) {
@@ -100,6 +101,7 @@ ParamField* SpecForm::Impl::add(QFormLayout* to, const ParamSpec& param) {
     auto* label = new QLabel(paramTitle(param));
     label->setToolTip(QString::fromStdString(param.help));
     label->setBuddy(field);
+    labels[field] = label;
     to->addRow(label, field);
     QObject::connect(field, &ParamField::edited, &view, [this] {
         showProblems();
@@ -113,6 +115,7 @@ void SpecForm::Impl::build() {
     content = new QWidget;
     fields.clear();
     head.clear();
+    labels.clear();
     const auto makeForm = [] {
         auto* form = new QFormLayout;
         form->setContentsMargins(0, 0, 0, 0);
@@ -203,6 +206,18 @@ void SpecForm::setSpec(const Spec& spec) {
     }
     m_impl->showProblems();
     emit edited();
+}
+
+void SpecForm::setUnused(const std::string& param, const QString& why) {
+    for (ParamField* field : m_impl->fields) {
+        if (field->param().name == param && field->isEnabledTo(m_impl->content) != why.isEmpty()) {
+            field->setUnused(why);
+            field->showProblem(field->problem());
+            QLabel* label = m_impl->labels.at(field);
+            label->setEnabled(why.isEmpty());
+            label->setToolTip(why.isEmpty() ? QString::fromStdString(field->param().help) : why);
+        }
+    }
 }
 
 Spec SpecForm::spec(std::vector<Diagnostic>* problems) const {

@@ -28,6 +28,9 @@ public:
     /// where they still fit.
     void setStudy(const StudyInfo& info, const std::set<std::string>& hidden = {});
     void setSpec(const Spec& spec);
+    /// Disables a parameter that has no effect beside the others, with the reason; empty: enables
+    /// it. Without effect for parameters that the study does not have.
+    void setUnused(const std::string& param, const QString& why);
     /// The Spec as the form says; `problems` is empty when it can run.
     Spec spec(std::vector<Diagnostic>* problems = nullptr) const;
 

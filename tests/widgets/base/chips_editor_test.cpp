@@ -16,6 +16,7 @@ private slots:
     void typedValuesBecomeChips();
     void wrongTextIsReported();
     void chipsAreRemovedByTheirButton();
+    void filesAreChipsWithTheirName();
 
 private:
     static ParamSpec integers(double low, double high) {
@@ -71,6 +72,28 @@ void ChipsEditorTest::chipsAreRemovedByTheirButton() {
     editor.setValues({32, 64});
     editor.findChildren<QToolButton*>().constFirst()->click();
     QCOMPARE(editor.values(), (std::vector<Json>{64}));
+}
+
+void ChipsEditorTest::filesAreChipsWithTheirName() {
+    ParamSpec param{.name = "method", .kind = ParamKind::Choice};
+    param.choices = {"rtn", "gguf:FILE"};
+    ChipsEditor editor(param);
+    QSignalSpy edited(&editor, &ChipsEditor::edited);
+    editor.addFile("gguf:FILE", QStringLiteral("/models/a b.gguf"));
+    editor.addFile("gguf:FILE", QStringLiteral("/models/a b.gguf")); // no second time
+    QCOMPARE(edited.count(), 1);
+    QCOMPARE(editor.values(), (std::vector<Json>{"gguf:/models/a b.gguf"}));
+    const QToolButton* chip = editor.findChildren<QToolButton*>().constLast();
+    QCOMPARE(chip->text(), QStringLiteral("a b.gguf"));
+    QCOMPARE(chip->toolTip(), QStringLiteral("/models/a b.gguf"));
+    editor.setValues({"rtn", "gguf:/other.gguf", "gguf:FILE", "gguf:", "nonsense"});
+    for (const Json& value : editor.values()) {
+        QVERIFY2(checkValue(param, value).empty(), dumpJson(value).c_str());
+    }
+    QCOMPARE(editor.values().front(), Json("rtn"));
+    QCOMPARE(editor.values()[1], Json("gguf:/other.gguf"));
+    editor.setValues({"rtn"});
+    QCOMPARE(editor.values(), (std::vector<Json>{"rtn"}));
 }
 
 LATHE_TEST(ChipsEditorTest);

@@ -21,6 +21,7 @@ private slots:
     void hiddenParametersAreLeftToThePanel();
     void aNewStudyKeepsWhatFits();
     void everyControlHasAName();
+    void whatHasNoEffectIsDisabledWithTheReason();
 
 private:
     static std::vector<Diagnostic> problems(const SpecForm& form) {
@@ -156,6 +157,27 @@ void SpecFormTest::everyControlHasAName() {
                     widget->objectName()));
         }
     }
+}
+
+void SpecFormTest::whatHasNoEffectIsDisabledWithTheReason() {
+    test::FakeContext context;
+    SpecForm form(context);
+    form.setStudy(test::everyKindOfParameter());
+    ParamField* share = field(form, "share");
+    auto* line = share->findChild<QLineEdit*>();
+    const QString help = line->accessibleDescription();
+    line->setText(QStringLiteral("7"));
+    QVERIFY(!problems(form).empty());
+    form.setUnused("share", QStringLiteral("because"));
+    QVERIFY(!line->isEnabled());
+    QCOMPARE(share->toolTip(), QStringLiteral("because"));
+    QCOMPARE(line->accessibleDescription(), QStringLiteral("because"));
+    QVERIFY(problems(form).empty()); // a value without effect is no obstacle
+    form.setUnused("share", {});
+    QVERIFY(line->isEnabled());
+    QCOMPARE(line->accessibleDescription(), help);
+    QVERIFY(!problems(form).empty());
+    form.setUnused("of another study", QStringLiteral("nothing happens"));
 }
 
 LATHE_TEST(SpecFormTest);
