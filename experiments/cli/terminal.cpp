@@ -16,6 +16,7 @@ namespace {
 constexpr std::chrono::milliseconds kProgressPeriod{100};
 constexpr std::size_t kPhaseWidth = 60;
 constexpr std::size_t kValueWidth = 40; // longer ones stand below the table
+constexpr std::size_t kListWidth = 30;
 
 bool isBound(const std::string& name) { return name.ends_with("_low") || name.ends_with("_high"); }
 
@@ -121,6 +122,11 @@ std::string Terminal::oneCell(const CellChanged& cell) const {
         const std::string shown = readable(*value);
         if (isTable(*value)) {
             rest += "\n" + metric.title + ":\n" + nestedTable(*value);
+        } else if (value->is_array() && shown.size() > kValueWidth) {
+            // Of long lists ("kl_windows") the beginning; all of it is in the store and in --json.
+            lines.add(
+                {metric.title, fmt::format("{} ({})", shortened(shown, kListWidth), value->size()),
+                 metric.unit});
         } else if (
             shown.size() > kValueWidth ||
             (value->is_string() && shown.find_first_of(" \n") != std::string::npos)) {
