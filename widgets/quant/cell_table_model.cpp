@@ -5,6 +5,8 @@
 #include "widgets/base/theme.h"
 #include "widgets/quant/measures.h"
 
+#include <QLocale>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -12,7 +14,14 @@
 namespace lathe {
 
 namespace {
+
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+bool isTextColumn(int column) {
+    return column == CellTableModel::MethodColumn || column == CellTableModel::MatrixColumn ||
+           column == CellTableModel::StateColumn;
+}
+
 } // namespace
 
 const Measure* CellTableModel::measureOf(int column) {
@@ -21,6 +30,10 @@ const Measure* CellTableModel::measureOf(int column) {
         return &qualityMeasures()[0];
     case KlColumn:
         return &qualityMeasures()[1];
+    case OverKmeansColumn:
+        return &overKmeansMeasure();
+    case PredictedColumn:
+        return &predictedMeasure();
     case BitsPerByteColumn:
         return &qualityMeasures()[2];
     case AgreementColumn:
@@ -117,28 +130,60 @@ int CellTableModel::columnCount(const QModelIndex& parent) const {
     return parent.isValid() ? 0 : ColumnCount;
 }
 
-QString CellTableModel::text(const SweepCell& cell, int column) const {
+bool CellTableModel::isUsed(int column) const {
+    return std::ranges::any_of(m_cells, [column](const SweepCell& cell) {
+        switch (column) {
+        case SparsityColumn:
+            return cell.sparsity > 0.0;
+        case MatrixColumn:
+            return !cell.matrix.empty();
+        case OverKmeansColumn:
+        case PredictedColumn:
+            return isMeasured(*measureOf(column), cell);
+        default:
+            return true;
+        }
+    });
+}
+
+/// What was chosen, of the columns before the results.
+QString CellTableModel::settingText(const SweepCell& cell, int column) const {
     switch (column) {
     case MethodColumn:
-        return QString::fromStdString(cell.method);
+        return cell.methodName();
     case BitsColumn:
         return cell.bits > 0 ? QString::number(cell.bits) : QString();
     case GroupColumn:
         return cell.isFloat()   ? QString()
                : cell.group > 0 ? QString::number(cell.group)
                                 : tr("row");
-    case StateColumn:
+    case SparsityColumn:
+        return cell.sparsity > 0.0 ? QLocale().toString(cell.sparsity, 'g', 4) : QString();
+    case MatrixColumn:
+        return cell.matrixName();
+    default:
+        return {};
+    }
+}
+
+QString CellTableModel::text(const SweepCell& cell, int column) const {
+    if (column < PerplexityColumn) {
+        return settingText(cell, column);
+    }
+    if (column == StateColumn) {
         if (cell.isCancelled()) {
             return tr("cancelled");
         }
         return cell.state == CellState::Failed && !cell.message.isEmpty()
                    ? tr("failed: %1").arg(cell.message)
                    : cellStateText(cell.state);
-    default:
-        break;
     }
     const Measure* measure = measureOf(column);
     if (measure == nullptr || cell.state != CellState::Done) {
+        return {};
+    }
+    const bool optional = measure == &overKmeansMeasure() || measure == &predictedMeasure();
+    if (optional && !isMeasured(*measure, cell)) {
         return {};
     }
     const QString interval = column == PerplexityColumn ? intervalText(*measure, cell) : QString();
@@ -151,6 +196,9 @@ QString CellTableModel::toolTip(int row, int column) const {
     const Measure* measure = measureOf(column);
     if (column == StateColumn) {
         return found.message.isEmpty() ? cellStateText(found.state) : found.message;
+    }
+    if (const std::string file = sweptFile(found.method); column == MethodColumn && !file.empty()) {
+        return QString::fromStdString(file);
     }
     if (column == GroupColumn && found.group == 0 && !found.isFloat()) {
         return tr("One scale or table for a whole row of the matrix");
@@ -182,6 +230,8 @@ QVariant CellTableModel::sortValue(const SweepCell& cell, int column) const {
         return cell.bits;
     case GroupColumn:
         return cell.group;
+    case SparsityColumn:
+        return cell.sparsity;
     default:
         return text(cell, column);
     }
@@ -212,15 +262,16 @@ QVariant CellTableModel::data(const QModelIndex& index, int role) const {
                    ? QVariant(Theme::error())
                    : QVariant();
     case Qt::TextAlignmentRole:
-        return column == MethodColumn || column == StateColumn
-                   ? QVariant(Qt::AlignLeft | Qt::AlignVCenter)
-                   : QVariant(Qt::AlignRight | Qt::AlignVCenter);
+        return isTextColumn(column) ? QVariant(Qt::AlignLeft | Qt::AlignVCenter)
+                                    : QVariant(Qt::AlignRight | Qt::AlignVCenter);
     case Qt::EditRole: // bare, for files
         if (const Measure* measure = measureOf(column)) {
             const double value = found->value(measure->metric) * measure->factor;
             return std::isfinite(value) ? QVariant(value) : QVariant(QString());
         }
-        return column == GroupColumn ? QVariant(found->group) : text(*found, column);
+        return column == GroupColumn      ? QVariant(found->group)
+               : column == SparsityColumn ? QVariant(found->sparsity)
+                                          : text(*found, column);
     case CellRole:
         return found->index;
     case SortRole:
@@ -235,9 +286,8 @@ QVariant CellTableModel::headerData(int section, Qt::Orientation orientation, in
         return {};
     }
     if (role == Qt::TextAlignmentRole) {
-        return section == MethodColumn || section == StateColumn
-                   ? QVariant(Qt::AlignLeft | Qt::AlignVCenter)
-                   : QVariant(Qt::AlignRight | Qt::AlignVCenter);
+        return isTextColumn(section) ? QVariant(Qt::AlignLeft | Qt::AlignVCenter)
+                                     : QVariant(Qt::AlignRight | Qt::AlignVCenter);
     }
     if (role == Qt::ToolTipRole && measureOf(section) != nullptr) {
         return measureOf(section)->better > 0 ? tr("Higher is better") : tr("Lower is better");
@@ -252,10 +302,18 @@ QVariant CellTableModel::headerData(int section, Qt::Orientation orientation, in
         return tr("Bits");
     case GroupColumn:
         return tr("Group");
+    case SparsityColumn:
+        return tr("Sparse (%)");
+    case MatrixColumn:
+        return tr("Only matrix");
     case PerplexityColumn:
         return tr("Perplexity (95 %)");
     case KlColumn:
         return tr("KL (nat)");
+    case OverKmeansColumn:
+        return tr("KL / k-means");
+    case PredictedColumn:
+        return tr("Predicted KL");
     case AgreementColumn:
         return tr("Top-1 (%)");
     case BitsPerByteColumn:

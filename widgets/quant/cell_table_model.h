@@ -21,8 +21,12 @@ public:
         MethodColumn,
         BitsColumn,
         GroupColumn,
+        SparsityColumn,
+        MatrixColumn,
         PerplexityColumn,
         KlColumn,
+        OverKmeansColumn,
+        PredictedColumn,
         AgreementColumn,
         BitsPerByteColumn,
         SizeColumn,
@@ -48,11 +52,15 @@ public:
     QVariant headerData(int section, Qt::Orientation orientation, int role) const override;
 
     static const Measure* measureOf(int column); ///< null for columns that are no measure
+    /// Whether any row has something to say in it: the columns of what only some sweeps have need
+    /// not be shown in others.
+    bool isUsed(int column) const;
 
 private:
     void findBest();
     bool isBest(int row, int column) const;
     QString text(const SweepCell& cell, int column) const;
+    QString settingText(const SweepCell& cell, int column) const;
     QString toolTip(int row, int column) const;
     QVariant sortValue(const SweepCell& cell, int column) const;
 

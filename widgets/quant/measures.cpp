@@ -19,16 +19,30 @@ namespace {
 constexpr double kBytesPerMib = 1024.0 * 1024.0;
 constexpr double kPercent = 100.0;
 constexpr double kLogRatio = 5.0;    ///< values farther apart than this want a log axis
-constexpr double kHuge = 1e6;        ///< from here on numbers are written with an exponent
-constexpr int kFloatLevelStyle = 34; ///< the float model's colour in both palettes, dotted
+constexpr double kHuge = 1e6;        ///< from here on numbers are written with an exponent,
+constexpr double kLeast = 5.0;       ///< and below so many units of the last digit of
+constexpr int kFine = 3;             ///< at least so many
+constexpr int kFloatLevelStyle = 22; ///< the float model's colour in both palettes, dotted
 
-const std::array<Measure, 4> kQuality{{
+constexpr std::size_t kKl = 1;
+constexpr std::size_t kOverKmeans = 7;
+constexpr std::size_t kPredicted = 8;
+const std::array<Measure, 9> kQuality{{
     {"perplexity", QT_TRANSLATE_NOOP("Measure", "Perplexity"), "", 1.0, 2, -1},
     {"kl_mean", QT_TRANSLATE_NOOP("Measure", "KL divergence"), QT_TRANSLATE_NOOP("Measure", "nat"),
      1.0, 4, -1},
     {"bits_per_byte", QT_TRANSLATE_NOOP("Measure", "Bits per byte"),
      QT_TRANSLATE_NOOP("Measure", "bit"), 1.0, 3, -1},
     {"top1_agreement", QT_TRANSLATE_NOOP("Measure", "Top-1 agreement"), "%", kPercent, 1, 1},
+    {"kl_median", QT_TRANSLATE_NOOP("Measure", "KL, median of tokens"),
+     QT_TRANSLATE_NOOP("Measure", "nat"), 1.0, 4, -1},
+    {"kl_p99", QT_TRANSLATE_NOOP("Measure", "KL, 99 % of tokens"),
+     QT_TRANSLATE_NOOP("Measure", "nat"), 1.0, 3, -1},
+    {"kl_p999", QT_TRANSLATE_NOOP("Measure", "KL, 99.9 % of tokens"),
+     QT_TRANSLATE_NOOP("Measure", "nat"), 1.0, 3, -1},
+    {"kl_over_kmeans", QT_TRANSLATE_NOOP("Measure", "KL over that of k-means"), "×", 1.0, 2, -1},
+    {"predicted_kl", QT_TRANSLATE_NOOP("Measure", "Predicted KL divergence"),
+     QT_TRANSLATE_NOOP("Measure", "nat"), 1.0, 4, -1},
 }};
 
 const std::array<Measure, 2> kCost{{
@@ -51,8 +65,10 @@ QString numberText(double value, int digits) {
     if (!std::isfinite(value)) {
         return QStringLiteral("–");
     }
-    return std::abs(value) >= kHuge ? QLocale().toString(value, 'e', 2)
-                                    : QLocale().toString(value, 'f', digits);
+    const bool vanishes =
+        digits >= kFine && value != 0.0 && std::abs(value) * std::pow(10.0, digits) < kLeast;
+    return std::abs(value) >= kHuge || vanishes ? QLocale().toString(value, 'e', 2)
+                                                : QLocale().toString(value, 'f', digits);
 }
 
 bool isPlotted(const SweepCell& cell, const Measure& x, const Measure& y) {
@@ -94,7 +110,14 @@ PlotSeries frontOf(const std::vector<PlotPoint>& points, const Measure& y) {
 
 std::span<const Measure> qualityMeasures() { return kQuality; }
 std::span<const Measure> costMeasures() { return kCost; }
+const Measure& klMeasure() { return kQuality[kKl]; }
+const Measure& overKmeansMeasure() { return kQuality[kOverKmeans]; }
+const Measure& predictedMeasure() { return kQuality[kPredicted]; }
 const Measure& secondsMeasure() { return kSeconds; }
+
+bool isMeasured(const Measure& measure, const SweepCell& cell) {
+    return cell.metrics.is_object() && cell.metrics.contains(measure.metric);
+}
 
 QString measureTitle(const Measure& measure) { return translate(measure.title); }
 
@@ -127,17 +150,18 @@ std::vector<PlotSeries> sweepSeries(const SweepRun& run, const Measure& x, const
     std::vector<PlotSeries> all;
     std::vector<PlotPoint> points;
     const SweepCell* reference = nullptr;
+    int others = 0;
     for (const auto& [index, cell] : run.cells) {
         if (!isPlotted(cell, x, y)) {
             continue;
         }
         reference = cell.isFloat() ? &cell : reference;
-        const QString name = QString::fromStdString(cell.method);
+        const QString name = cell.methodName();
         auto series = std::ranges::find(all, name, &PlotSeries::name);
         if (series == all.end()) {
-            const int fallback = static_cast<int>(all.size()) + kFloatStyle + 1;
-            all.push_back(
-                {.name = name, .points = {}, .style = methodStyle(cell.method, fallback)});
+            const int style = methodStyle(cell.method, kOtherStyle + others);
+            others += style >= kOtherStyle ? 1 : 0;
+            all.push_back({.name = name, .points = {}, .style = style});
             series = all.end() - 1;
         }
         points.push_back(pointOf(cell, x, y));

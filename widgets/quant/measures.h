@@ -18,10 +18,16 @@ struct Measure {
     int better = -1;     ///< -1: less is better, +1: more
 };
 
-/// What may stand on the plot's axes, the usual one first.
+/// What may stand on the plot's axes, the usual one first. Of the quality measures the first four
+/// are in every sweep, the others only where they were measured.
 std::span<const Measure> qualityMeasures();
 std::span<const Measure> costMeasures();
+const Measure& klMeasure();
+const Measure& overKmeansMeasure(); ///< KL divergence as a multiple of plain k-means' own
+const Measure& predictedMeasure();  ///< the loss that sensitivities foretell
 const Measure& secondsMeasure();
+/// Whether the cell was asked for it: a value that could not be computed counts, an absent one not.
+bool isMeasured(const Measure& measure, const SweepCell& cell);
 
 QString measureTitle(const Measure& measure);
 QString measureUnit(const Measure& measure);

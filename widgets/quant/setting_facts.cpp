@@ -10,10 +10,13 @@
 #include <QLocale>
 
 #include <cmath>
+#include <cstddef>
 
 namespace lathe {
 
 namespace {
+
+constexpr std::ptrdiff_t kOfEverySweep = 4; ///< of the quality measures; float has no others
 
 QString tr(const char* text) { return QCoreApplication::translate("SettingFacts", text); }
 
@@ -66,6 +69,46 @@ QString measureRow(const Measure& measure, const SweepCell& cell, const SweepCel
         (measureText(measure, cell) + QLatin1Char(' ') + measureUnit(measure)).trimmed(), more);
 }
 
+/// "0.88 (0.87 to 0.89) of k-means"
+QString overKmeansText(const SweepCell& cell) {
+    const Measure& measure = overKmeansMeasure();
+    const QString value = measureText(measure, cell);
+    const QString interval = intervalText(measure, cell);
+    return interval.isEmpty() ? tr("%1 of k-means").arg(value)
+                              : tr("%1 (%2) of k-means").arg(value, interval);
+}
+
+QString predictedRow(const SweepCell& cell) {
+    const Measure& measure = predictedMeasure();
+    const double predicted = cell.value(measure.metric);
+    const double measured = cell.value(klMeasure().metric);
+    QStringList more;
+    if (predicted > 0.0 && measured > 0.0) {
+        more << tr("measured: %1 × that").arg(QLocale().toString(measured / predicted, 'g', 3));
+    }
+    return row(
+        measureTitle(measure), measureText(measure, cell) + QLatin1Char(' ') + measureUnit(measure),
+        more);
+}
+
+/// What squeezellm-sparse keeps beside its tables; empty for other methods.
+QString sparseRows(const SweepCell& cell) {
+    QString html;
+    const QLocale locale;
+    constexpr double kPercent = 100.0;
+    if (const double share = cell.value("sparse_share"); share > 0.0) {
+        html +=
+            row(tr("Sparse share"), tr("%1 %").arg(locale.toString(share * kPercent, 'f', 3)),
+                {tr("of the quantized weights")});
+    }
+    if (const double fence = cell.value("fence_factor"); std::isfinite(fence)) {
+        html +=
+            row(tr("Outlier fence"), locale.toString(fence, 'f', 2),
+                {tr("quartile distances beyond the quartiles")});
+    }
+    return html;
+}
+
 QString scoredText(const SweepCell& cell) {
     const double tokens = cell.value("tokens");
     const double windows = cell.value("windows");
@@ -90,11 +133,21 @@ QString settingFacts(const SweepCell& cell, const SweepCell* reference) {
     }
     html += QStringLiteral("<table cellpadding='1'>");
     for (const Measure& measure : qualityMeasures()) {
-        html += measureRow(measure, cell, reference);
+        const auto at = &measure - qualityMeasures().data();
+        if (!isMeasured(measure, cell) || (at >= kOfEverySweep && cell.isFloat())) {
+            continue;
+        }
+        if (&measure == &overKmeansMeasure()) {
+            html += row(tr("KL over k-means"), overKmeansText(cell));
+        } else {
+            html += &measure == &predictedMeasure() ? predictedRow(cell)
+                                                    : measureRow(measure, cell, reference);
+        }
     }
     for (const Measure& measure : costMeasures()) {
         html += measureRow(measure, cell, reference);
     }
+    html += sparseRows(cell);
     html += measureRow(secondsMeasure(), cell, reference);
     if (const QString scored = scoredText(cell); !scored.isEmpty()) {
         html += row(tr("Scored"), scored);

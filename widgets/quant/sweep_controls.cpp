@@ -5,6 +5,7 @@
 #include "widgets/base/panel.h"
 #include "widgets/base/spec_form.h"
 #include "widgets/base/theme.h"
+#include "widgets/quant/sweep_run.h"
 
 #include <QApplication>
 #include <QClipboard>
@@ -24,6 +25,8 @@ namespace {
 
 constexpr int kButtonHeight = 32;
 constexpr int kLeastWidth = 240;
+constexpr const char* kSparseMethod = "squeezellm-sparse";
+constexpr std::string_view kSensitiveMethods = "squeezellm"; ///< begins their names
 
 /// What a new window offers: small enough for a minute, wide enough to see the knee.
 Spec firstDraft() {
@@ -37,6 +40,24 @@ qsizetype countOf(const Spec& spec, const std::string& name) {
     const auto swept = spec.sweep.find(name);
     return swept != spec.sweep.end() && swept->is_array() ? static_cast<qsizetype>(swept->size())
                                                           : 1;
+}
+
+std::string textValue(const Spec& spec, const std::string& name) {
+    const auto it = spec.params.find(name);
+    return it != spec.params.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+std::vector<std::string> methodsOf(const Spec& spec) {
+    std::vector<std::string> methods;
+    if (const auto swept = spec.sweep.find("method");
+        swept != spec.sweep.end() && swept->is_array()) {
+        for (const Json& method : *swept) {
+            methods.push_back(valueText(method));
+        }
+    } else if (const std::string one = textValue(spec, "method"); !one.empty()) {
+        methods.push_back(one);
+    }
+    return methods;
 }
 
 QPushButton* makeButton(const QString& text, const QString& icon) {
@@ -68,29 +89,71 @@ void setColour(QLabel* label, const QColor& colour) {
 
 } // namespace
 
+QString unusedReason(const Spec& spec, const std::string& param) {
+    const std::vector<std::string> methods = methodsOf(spec);
+    if (param == "sparsity" || param == "sensitive") {
+        return std::ranges::find(methods, kSparseMethod) != methods.end()
+                   ? QString()
+                   : SweepControls::tr("Only %1 keeps weights beside its tables; choose it above")
+                         .arg(QString::fromUtf8(kSparseMethod));
+    }
+    if (param.starts_with("calibration")) {
+        const auto predict = spec.params.find("predict");
+        const bool predicts = predict != spec.params.end() && *predict == true;
+        const bool weighs = std::ranges::any_of(methods, [](const std::string& method) {
+            return method.starts_with(kSensitiveMethods);
+        });
+        return weighs || predicts
+                   ? QString()
+                   : SweepControls::tr(
+                         "Only the squeezellm methods and predictions need sensitivities");
+    }
+    return {};
+}
+
 QString cellCountText(const Spec& spec) {
-    const int methods = static_cast<int>(countOf(spec, "method"));
+    const std::vector<std::string> names = methodsOf(spec);
+    const int methods = std::max(1, static_cast<int>(names.size()));
     const int bits = static_cast<int>(countOf(spec, "bits"));
     const int groups = static_cast<int>(countOf(spec, "group"));
-    const auto skip = spec.params.find("skip");
-    const bool skips =
-        skip != spec.params.end() && skip->is_string() && !skip->get<std::string>().empty();
+    const int sparsities = static_cast<int>(countOf(spec, "sparsity"));
+    const auto files = static_cast<int>(std::ranges::count_if(
+        names, [](const std::string& method) { return !sweptFile(method).empty(); }));
+    const bool sparse = std::ranges::find(names, kSparseMethod) != names.end();
     QStringList factors;
+    const int gridded = methods - files;
     factors
-        << (methods == 1 ? SweepControls::tr("1 method")
-                         : SweepControls::tr("%1 methods").arg(methods));
+        << (gridded == 1 ? SweepControls::tr("1 method")
+                         : SweepControls::tr("%1 methods").arg(gridded));
     factors
         << (bits == 1 ? SweepControls::tr("1 bit width")
                       : SweepControls::tr("%1 bit widths").arg(bits));
     if (groups > 1) {
         factors << SweepControls::tr("%1 group sizes").arg(groups);
     }
-    const QString product = factors.join(QStringLiteral(" × "));
-    const int cells = methods * bits * groups + 1;
+    QStringList terms;
+    if (gridded > 0) {
+        terms << factors.join(QStringLiteral(" × "));
+    }
+    const int more = sparse ? bits * groups * (sparsities - 1) : 0;
+    if (more > 0) {
+        terms << SweepControls::tr("%1 for further sparsities").arg(more);
+    }
+    if (files > 0) {
+        terms
+            << (files == 1 ? SweepControls::tr("1 file")
+                           : SweepControls::tr("%1 files").arg(files));
+    }
+    terms << SweepControls::tr("float");
+    const QString sum = terms.join(QStringLiteral(" + "));
+    const int cells = gridded * bits * groups + more + files + 1;
+    if (textValue(spec, "tensors") == "each") {
+        return SweepControls::tr("%1: for every matrix alone").arg(sum);
+    }
     // Methods without groups and left-out cells are for the engine to know.
-    return groups > 1 || skips
-               ? SweepControls::tr("%1 + float: up to %2 cells").arg(product).arg(cells)
-               : SweepControls::tr("%1 + float = %2 cells").arg(product).arg(cells);
+    return groups > 1 || !textValue(spec, "skip").empty()
+               ? SweepControls::tr("%1: up to %2 cells").arg(sum).arg(cells)
+               : SweepControls::tr("%1 = %2 cells").arg(sum).arg(cells);
 }
 
 SweepControls::SweepControls(PanelContext& context, QWidget* parent)
@@ -192,6 +255,7 @@ void SweepControls::setActiveRun(qint64 runId) {
 QString SweepControls::badge() const { return m_badge->text(); }
 
 void SweepControls::refresh() {
+    showUnused();
     const QString why = problem();
     m_form->setVisible(m_info.has_value());
     m_summary->setText(
@@ -204,6 +268,15 @@ void SweepControls::refresh() {
     m_run->setToolTip(why.isEmpty() ? tr("Start this sweep (Ctrl+R)") : why);
     m_copy->setEnabled(why.isEmpty());
     m_copy->setToolTip(why.isEmpty() ? tr("Copies the lathe-run command that does the same") : why);
+}
+
+void SweepControls::showUnused() {
+    if (m_info) {
+        const Spec spec = draft();
+        for (const ParamSpec& param : m_info->params) {
+            m_form->setUnused(param.name, unusedReason(spec, param.name));
+        }
+    }
 }
 
 void SweepControls::changeEvent(QEvent* event) {

@@ -42,6 +42,7 @@ signals:
 private:
     void changeEvent(QEvent* event) override;
     void refresh();
+    void showUnused();
     void copyCommand();
 
     PanelContext& m_context;
@@ -56,7 +57,10 @@ private:
     QPushButton* m_copy;
 };
 
-/// The badge's text for a Spec: factors, and how many cells they make with the float model's.
+/// The badge's text for a Spec: factors, and how many cells they make with the float model's. Only
+/// squeezellm-sparse is swept over sparsities; a file is one cell.
 QString cellCountText(const Spec& spec);
+/// Why a parameter has no effect in a sweep as the Spec says, empty when it has one.
+QString unusedReason(const Spec& spec, const std::string& param);
 
 } // namespace lathe

@@ -4,6 +4,8 @@
 #include "widgets/base/model_name.h"
 
 #include <QCoreApplication>
+#include <QFileInfo>
+#include <QLocale>
 
 #include <algorithm>
 #include <charconv>
@@ -47,6 +49,17 @@ std::string plainText(const Json& object, const std::string& name) {
     return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
 }
 
+double realNumber(const Json& params, const std::string& name) {
+    const Json* value = find(params, name);
+    return value != nullptr && value->is_number() ? value->get<double>() : 0.0;
+}
+
+/// The module of a cell that quantizes one matrix alone.
+std::string onlyMatrix(const Json& params) {
+    const std::string tensors = plainText(params, "tensors");
+    return tensors == "all" || tensors == "each" ? std::string() : tensors;
+}
+
 SweepCell makeCell(
     int index, CellState state, const Json& params, const Json& metrics,
     const std::string& message) {
@@ -56,6 +69,8 @@ SweepCell makeCell(
         .method = plainText(params, "method"),
         .bits = wholeNumber(params, "bits"),
         .group = wholeNumber(params, "group"),
+        .sparsity = realNumber(params, "sparsity"),
+        .matrix = onlyMatrix(params),
         .params = params,
         .metrics = metrics,
         .message = QString::fromStdString(message)};
@@ -78,18 +93,40 @@ bool SweepCell::isCancelled() const {
            message.toStdString() == nameOf(RunState::Cancelled); // so the store closes it
 }
 
+std::string sweptFile(const std::string& method) {
+    constexpr std::string_view kBeginning = "gguf:";
+    return method.starts_with(kBeginning) ? method.substr(kBeginning.size()) : std::string();
+}
+
+QString SweepCell::methodName() const {
+    const std::string file = sweptFile(method);
+    return file.empty() ? QString::fromStdString(method)
+                        : QFileInfo(QString::fromStdString(file)).fileName();
+}
+
+QString SweepCell::matrixName() const {
+    const QString name = QString::fromStdString(matrix);
+    const QString shared = QStringLiteral("model.");
+    return name.startsWith(shared) ? name.mid(shared.size()) : name;
+}
+
 QString SweepCell::title() const {
-    const QString name = QString::fromStdString(method);
-    if (isFloat()) {
-        return name;
+    if (isFloat() || !sweptFile(method).empty()) {
+        return methodName();
     }
-    return group > 0 ? tr("%1, %2 bit, group %3").arg(name).arg(bits).arg(group)
-                     : tr("%1, %2 bit").arg(name).arg(bits);
+    QString text = tr("%1, %2").arg(methodName(), label());
+    if (group > 0) {
+        text = tr("%1, %2 bit, group %3").arg(methodName()).arg(bits).arg(group);
+    }
+    return matrix.empty() ? text : tr("%1, only %2").arg(text, matrixName());
 }
 
 QString SweepCell::label() const {
     if (isFloat()) {
         return {};
+    }
+    if (sparsity > 0.0) {
+        return tr("%1 bit + %2 %").arg(bits).arg(QLocale().toString(sparsity, 'g', 4));
     }
     return group > 0 ? tr("%1 bit g%2").arg(bits).arg(group) : tr("%1 bit").arg(bits);
 }

@@ -16,7 +16,9 @@ struct SweepCell {
     CellState state = CellState::Running;
     std::string method; ///< "float" is the reference
     int bits = 0;
-    int group = 0; ///< weights that share a scale, 0: a whole row
+    int group = 0;         ///< weights that share a scale, 0: a whole row
+    double sparsity = 0.0; ///< percent of the weights beside the tables, 0: none
+    std::string matrix{};  ///< the only one that is quantized, empty: all
     Json params = Json::object();
     Json metrics = Json::object();
     QString message;
@@ -24,13 +26,17 @@ struct SweepCell {
     /// Was not finished because its run was stopped: no fault of its own.
     bool isCancelled() const;
     bool isFloat() const { return method == "float"; }
+    /// The method, or the name of a file that is measured as it is.
+    QString methodName() const;
+    /// "layers.0.mlp.down_proj" without what all matrices' names share; empty for all matrices.
+    QString matrixName() const;
     /// NaN when the metric is absent, null or no number.
     double value(const std::string& metric) const;
     /// Empty when absent or no text.
     QString text(const std::string& metric) const;
-    /// "kmeans, 3 bit", "rtn, 4 bit, group 64", "float".
+    /// "kmeans, 3 bit", "rtn, 4 bit, group 64", "squeezellm-sparse, 3 bit + 0.45 %", "float".
     QString title() const;
-    /// Beside a mark: "3 bit", "4 bit g64"; empty for the float model.
+    /// Beside a mark: "3 bit", "4 bit g64", "3 bit + 0.45 %"; empty for the float model.
     QString label() const;
 };
 
@@ -62,5 +68,8 @@ public:
     const SweepCell* cell(int index) const;
     QString modelName() const;
 };
+
+/// The path of a method that measures a file ("gguf:/some/file.gguf"); empty for others.
+std::string sweptFile(const std::string& method);
 
 } // namespace lathe

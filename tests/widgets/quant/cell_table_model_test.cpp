@@ -83,6 +83,44 @@ private slots:
         }
     }
 
+    /// What only some sweeps have takes no room in others, and lists are never a cell.
+    void columnsAreUsedWhereTheySaySomething() {
+        FakeContext context;
+        CellTableModel model;
+        model.setRun(stored(context));
+        for (const int column :
+             {CellTableModel::SparsityColumn, CellTableModel::MatrixColumn,
+              CellTableModel::OverKmeansColumn, CellTableModel::PredictedColumn}) {
+            QVERIFY(!model.isUsed(column));
+        }
+        QVERIFY(model.isUsed(CellTableModel::KlColumn));
+        model.updateCell(
+            {.index = 9,
+             .state = CellState::Done,
+             .method = "squeezellm-sparse",
+             .bits = 3,
+             .sparsity = 0.45,
+             .matrix = "model.layers.1.mlp.up_proj",
+             .metrics =
+                 {{"kl_over_kmeans", 0.88},
+                  {"predicted_kl", 0.25},
+                  {"kl_windows", Json::array({1.5, 2.5})},
+                  {"sample_ids", Json::array({4, 5})}},
+             .message = {}});
+        for (int column = 0; column < CellTableModel::ColumnCount; ++column) {
+            QVERIFY(model.isUsed(column));
+            QVERIFY(!model.index(5, column).data().toString().contains(QStringLiteral("2.5")));
+            QVERIFY(
+                !model.headerData(column, Qt::Horizontal, Qt::DisplayRole).toString().isEmpty());
+        }
+        QCOMPARE(text(model, 5, CellTableModel::SparsityColumn), QStringLiteral("0.45"));
+        QCOMPARE(
+            text(model, 5, CellTableModel::MatrixColumn), QStringLiteral("layers.1.mlp.up_proj"));
+        QCOMPARE(text(model, 5, CellTableModel::OverKmeansColumn), QStringLiteral("0.88"));
+        QCOMPARE(text(model, 5, CellTableModel::PredictedColumn), QStringLiteral("0.2500"));
+        QVERIFY(text(model, 1, CellTableModel::PredictedColumn).isEmpty());
+    }
+
     void failedAndEmptyCells() {
         CellTableModel model;
         QAbstractItemModelTester tester(

@@ -2,8 +2,12 @@
 #include "widgets/quant/measures.h"
 
 #include "tests/support/lathe_test.h"
+#include "widgets/base/method_style.h"
+#include "widgets/base/theme.h"
+#include "widgets/quant/setting_facts.h"
 
 #include <cmath>
+#include <set>
 
 using namespace lathe;
 
@@ -106,6 +110,63 @@ private slots:
         QCOMPARE(measureText(qualityMeasures()[0], *run.cell(1)), QStringLiteral("–"));
         QVERIFY(measureText(qualityMeasures()[0], *run.cell(2)).contains(QLatin1Char('e')));
         QVERIFY(intervalText(qualityMeasures()[0], *run.cell(0)).isEmpty()); // one bound is null
+    }
+
+    /// Colour and shape both differ, in both themes, also for files that no list knows.
+    void everyMethodHasAStyleOfItsOwn() {
+        std::set<int> styles{kParetoStyle};
+        for (const char* method :
+             {"float", "kmeans", "lloyd", "rtn", "rtn-sym", "squeezellm", "squeezellm-sparse"}) {
+            QVERIFY(styles.insert(methodStyle(method, kOtherStyle)).second);
+        }
+        QCOMPARE(methodStyle("gguf:/a.gguf", kOtherStyle), kOtherStyle);
+        for (const bool dark : {false, true}) {
+            std::set<QRgb> colours;
+            for (int style = 0; style <= kOtherStyle; ++style) {
+                QVERIFY(colours.insert(Theme::series(style, dark).rgb()).second);
+            }
+        }
+        const SweepRun run =
+            sweep({cell(0, "gguf:/a.gguf", 4, kMib, 9.0), cell(1, "gguf:/b.gguf", 5, kMib, 8.0)});
+        const auto all = sweepSeries(run, costMeasures()[0], qualityMeasures()[0]);
+        QVERIFY(find(all, "a.gguf") != nullptr && find(all, "b.gguf") != nullptr);
+        QVERIFY(find(all, "a.gguf")->style != find(all, "b.gguf")->style);
+    }
+
+    void factsTellWhatWasMeasured() {
+        SweepRun run =
+            sweep({cell(0, "squeezellm-sparse", 3, kMib, 9.0), cell(1, "rtn", 3, kMib, 9.0)});
+        run.cells[0].metrics.update(
+            {{"kl_mean", 0.2},
+             {"kl_p99", 3.21},
+             {"kl_over_kmeans", 0.88},
+             {"kl_over_kmeans_low", 0.87},
+             {"kl_over_kmeans_high", 0.89},
+             {"predicted_kl", 0.1},
+             {"sparse_share", 0.0045},
+             {"fence_factor", 3.5},
+             {"kl_windows", Json::array({123.5})}});
+        const QString facts = settingFacts(*run.cell(0), nullptr);
+        for (const char* part :
+             {"0.88 (0.87 to 0.89) of k-means", "3.210 nat", "measured: 2 × that", "0.450 %",
+              "3.50"}) {
+            QVERIFY2(facts.contains(QString::fromUtf8(part)), part);
+        }
+        QVERIFY(!facts.contains(QStringLiteral("123.5")));
+        const QString plain = settingFacts(*run.cell(1), nullptr);
+        QVERIFY(!plain.contains(QStringLiteral("k-means")));
+        QVERIFY(!plain.contains(QStringLiteral("Predicted")));
+        QVERIFY(!plain.contains(QStringLiteral("fence")));
+    }
+
+    void smallDivergencesKeepTheirDigits() {
+        SweepRun run = sweep({cell(0, "rtn", 3, kMib, 9.0)});
+        run.cells[0].metrics["kl_mean"] = 0.000123;
+        QCOMPARE(measureText(klMeasure(), *run.cell(0)), QStringLiteral("1.23e-04"));
+        run.cells[0].metrics["kl_mean"] = 0.0123;
+        QCOMPARE(measureText(klMeasure(), *run.cell(0)), QStringLiteral("0.0123"));
+        run.cells[0].metrics["kl_mean"] = 0;
+        QCOMPARE(measureText(klMeasure(), *run.cell(0)), QStringLiteral("0.0000"));
     }
 
     void logAxisOnlyForValuesFarApart() {

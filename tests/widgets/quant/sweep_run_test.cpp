@@ -81,6 +81,32 @@ private slots:
         QCOMPARE(run.failedCount(), 0); // a stop is no fault of the cell
     }
 
+    void namesEverySetting() {
+        QLocale::setDefault(QLocale::c());
+        std::vector<CellRow> cells(5);
+        const std::vector<Json> params{
+            {{"method", "squeezellm-sparse"}, {"bits", 3}, {"group", 0}, {"sparsity", 0.45}},
+            {{"method", "gguf:/models/some-Q4_K_M.gguf"}, {"bits", 5}, {"sparsity", 0}},
+            {{"method", "kmeans"}, {"bits", 3}, {"tensors", "model.layers.2.mlp.up_proj"}},
+            {{"method", "rtn"}, {"bits", 4}, {"group", 64}, {"tensors", "all"}},
+            {{"method", "float"}, {"bits", 16}, {"tensors", "all"}}};
+        for (std::size_t i = 0; i < cells.size(); ++i) {
+            cells[i].index = static_cast<int>(i);
+            cells[i].params = params[i];
+        }
+        SweepRun run;
+        RunRow row;
+        row.id = 1;
+        run.load(row, cells);
+        QCOMPARE(run.cell(0)->title(), QStringLiteral("squeezellm-sparse, 3 bit + 0.45 %"));
+        QCOMPARE(run.cell(0)->label(), QStringLiteral("3 bit + 0.45 %"));
+        QCOMPARE(run.cell(1)->title(), QStringLiteral("some-Q4_K_M.gguf"));
+        QCOMPARE(run.cell(1)->label(), QStringLiteral("5 bit"));
+        QCOMPARE(run.cell(2)->title(), QStringLiteral("kmeans, 3 bit, only layers.2.mlp.up_proj"));
+        QCOMPARE(run.cell(3)->title(), QStringLiteral("rtn, 4 bit, group 64"));
+        QCOMPARE(run.cell(4)->title(), QStringLiteral("float"));
+    }
+
     void takesOddValuesWithoutComplaint() {
         SweepRun run;
         RunRow row;
