@@ -3,12 +3,14 @@
 
 #include "engine/core/error.h"
 #include "widgets/base/state_view.h"
+#include "widgets/quant/sensitivity_view.h"
 #include "widgets/quant/sweep_controls.h"
 #include "widgets/quant/sweep_results.h"
 
 #include <QHBoxLayout>
 #include <QSplitter>
 #include <QStackedWidget>
+#include <QTabWidget>
 
 namespace lathe {
 
@@ -36,11 +38,15 @@ QString valuesText(const Spec& spec, const std::string& name) {
 QuantPanel::QuantPanel(PanelContext& context, QWidget* parent)
     : Panel(parent), m_context(context), m_split(new QSplitter(Qt::Horizontal)),
       m_controls(new SweepControls(context)), m_pages(new QStackedWidget), m_state(new StateView),
-      m_results(new SweepResults) {
+      m_results(new SweepResults), m_sensitivities(new SensitivityView(context)),
+      m_views(new QTabWidget) {
     m_pages->addWidget(m_state);
     m_pages->addWidget(m_results);
     m_split->addWidget(m_controls);
-    m_split->addWidget(m_pages);
+    m_views->addTab(m_pages, tr("Sweep"));
+    m_views->addTab(m_sensitivities, tr("Sensitivities"));
+    m_views->setDocumentMode(true);
+    m_split->addWidget(m_views);
     m_split->setChildrenCollapsible(false);
     m_split->setStretchFactor(0, 0);
     m_split->setStretchFactor(1, 1);
@@ -51,6 +57,10 @@ QuantPanel::QuantPanel(PanelContext& context, QWidget* parent)
     connect(m_controls, &SweepControls::runRequested, this, &QuantPanel::triggerRun);
     connect(m_controls, &SweepControls::stopRequested, this, &QuantPanel::stop);
     connect(m_state, &StateView::primaryClicked, this, &QuantPanel::primaryClicked);
+    connect(m_controls, &SweepControls::edited, this, [this] {
+        m_sensitivities->setDraft(m_controls->draft());
+    });
+    connect(m_sensitivities, &SensitivityView::busyChanged, this, &Panel::busyChanged);
     connect(&context, &PanelContext::engineChanged, this, &QuantPanel::takeStudy);
     connect(&context, &PanelContext::modelsChanged, this, &QuantPanel::showPage);
     connect(&context, &PanelContext::runsChanged, this, &QuantPanel::takeRuns);
@@ -73,6 +83,8 @@ void QuantPanel::takeStudy() {
         m_studyKnown = study != nullptr;
         m_controls->setStudy(study);
     }
+    m_sensitivities->setDraft(m_controls->draft());
+    m_sensitivities->refresh(); // whether they can be computed hangs on the engine
     showPage();
 }
 
@@ -108,7 +120,12 @@ bool QuantPanel::load(qint64 runId) {
     return true;
 }
 
+bool QuantPanel::busy() const { return !m_active.empty() || m_sensitivities->busy(); }
+
 void QuantPanel::takeRuns() {
+    if (m_sensitivities->isVisible()) {
+        m_sensitivities->refresh();
+    }
     if (m_run.id == 0) {
         showLatest();
     } else if (m_run.isActive() && !m_fed) {
@@ -116,7 +133,13 @@ void QuantPanel::takeRuns() {
     }
 }
 
-bool QuantPanel::showRun(qint64 runId) { return load(runId); }
+bool QuantPanel::showRun(qint64 runId) {
+    if (!load(runId)) {
+        return false;
+    }
+    m_views->setCurrentWidget(m_pages);
+    return true;
+}
 
 bool QuantPanel::editSpec(const Spec& spec) {
     if (spec.study != kStudy) {
@@ -136,6 +159,7 @@ bool QuantPanel::useModel(const QString& path) {
 }
 
 void QuantPanel::noteCancel(qint64 runId) {
+    m_sensitivities->noteCancel(runId);
     if (runId == m_run.id && m_run.isActive()) {
         m_run.cancelling = true;
         m_results->update(m_run, SweepRun::Head, {});
@@ -143,6 +167,7 @@ void QuantPanel::noteCancel(qint64 runId) {
 }
 
 void QuantPanel::onEvents(std::span<const Event> events) {
+    m_sensitivities->onEvents(events);
     int changes = SweepRun::Nothing;
     std::set<int> cells;
     for (const Event& event : events) {

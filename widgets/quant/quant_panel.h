@@ -8,15 +8,18 @@
 
 class QSplitter;
 class QStackedWidget;
+class QTabWidget;
 
 namespace lathe {
 
+class SensitivityView;
 class StateView;
 class SweepControls;
 class SweepResults;
 
 /// Quantization: chooses a sweep of `quant.sweep`, starts it, and shows one sweep, live or from the
-/// store. At the start that is the latest one.
+/// store. At the start that is the latest one. A second page shows the sensitivities of the chosen
+/// model.
 class QuantPanel : public Panel {
     Q_OBJECT
 public:
@@ -30,11 +33,12 @@ public:
     bool editSpec(const Spec& spec) override;
     bool useModel(const QString& path) override;
     void triggerRun() override;
-    bool busy() const override { return !m_active.empty(); }
+    bool busy() const override;
 
     const SweepRun& run() const { return m_run; }
     SweepControls& controls() { return *m_controls; }
     SweepResults& results() { return *m_results; }
+    SensitivityView& sensitivities() { return *m_sensitivities; }
 
 private:
     enum class Primary { None, Run, RunAgain };
@@ -64,6 +68,8 @@ private:
     QStackedWidget* m_pages;
     StateView* m_state;
     SweepResults* m_results;
+    SensitivityView* m_sensitivities;
+    QTabWidget* m_views; ///< the sweep, the sensitivities of the chosen model
 };
 
 } // namespace lathe

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/quant/sweep_results.h"
 
+#include "widgets/base/plot.h"
 #include "widgets/base/row_table.h"
 #include "widgets/base/run_table_model.h"
 #include "widgets/base/table_csv.h"
 #include "widgets/base/theme.h"
+#include "widgets/quant/prediction.h"
 #include "widgets/quant/sample_view.h"
 #include "widgets/quant/setting_facts.h"
 
@@ -17,6 +19,8 @@
 #include <QScrollArea>
 #include <QSortFilterProxyModel>
 #include <QSplitter>
+#include <QTabBar>
+#include <QTabWidget>
 #include <QTableView>
 #include <QToolButton>
 #include <QVBoxLayout>
@@ -76,11 +80,13 @@ SweepResults::SweepResults(QWidget* parent)
       m_yBox(makeMeasureBox(qualityMeasures(), tr("Vertical axis"))),
       m_export(
           makeExportButton(tr("Export plot"), tr("Write the plot as PNG, SVG, PDF, CSV or JSON"))),
+      m_exportPrediction(
+          makeExportButton(tr("Export plot"), tr("Write the plot as PNG, SVG, PDF, CSV or JSON"))),
       m_exportTable(makeExportButton(tr("Export table"), tr("Write the table as CSV"))),
-      m_plot(new PlotView), m_model(new CellTableModel(this)),
-      m_sorted(new QSortFilterProxyModel(this)), m_table(new QTableView), m_facts(new QLabel),
-      m_samples(new SampleView), m_split(new QSplitter(Qt::Vertical)),
-      m_detailSplit(new QSplitter(Qt::Horizontal)) {
+      m_plot(new PlotView), m_prediction(new PlotView), m_plots(new QTabWidget),
+      m_model(new CellTableModel(this)), m_sorted(new QSortFilterProxyModel(this)),
+      m_table(new QTableView), m_facts(new QLabel), m_samples(new SampleView),
+      m_split(new QSplitter(Qt::Vertical)), m_detailSplit(new QSplitter(Qt::Horizontal)) {
     build();
     const auto axesChanged = [this] {
         if (m_run != nullptr) {
@@ -89,11 +95,15 @@ SweepResults::SweepResults(QWidget* parent)
     };
     connect(m_xBox, &QComboBox::currentIndexChanged, this, axesChanged);
     connect(m_yBox, &QComboBox::currentIndexChanged, this, axesChanged);
-    connect(m_plot, &PlotView::pointSelected, this, &SweepResults::plotSelected);
-    connect(m_plot, &PlotView::pointActivated, this, [this](qint64 id) {
-        plotSelected(id);
-        m_table->setFocus();
-    });
+    for (PlotView* plot : {m_plot, m_prediction}) {
+        connect(plot, &PlotView::pointSelected, this, &SweepResults::plotSelected);
+        connect(plot, &PlotView::pointActivated, this, [this](qint64 id) {
+            plotSelected(id);
+            m_table->setFocus();
+        });
+    }
+    connect(
+        m_exportPrediction, &QToolButton::clicked, m_prediction, &PlotView::exportInteractively);
     connect(m_plot, &PlotView::zoomChanged, this, &SweepResults::rememberScales);
     connect(m_export, &QToolButton::clicked, m_plot, &PlotView::exportInteractively);
     connect(m_exportTable, &QToolButton::clicked, this, [this] {
@@ -105,7 +115,12 @@ SweepResults::SweepResults(QWidget* parent)
 }
 
 void SweepResults::build() {
-    m_split->addWidget(makePlotPart());
+    m_plots->addTab(makePlotPart(), tr("Cost and quality"));
+    m_plots->addTab(makePredictionPart(), tr("Predicted and measured"));
+    m_plots->setDocumentMode(true);
+    m_plots->tabBar()->setDrawBase(false);
+    m_plots->tabBar()->setAccessibleName(tr("Plots of the sweep"));
+    m_split->addWidget(m_plots);
     m_split->addWidget(makeTablePart());
     m_split->addWidget(makeDetailPart());
     m_split->setChildrenCollapsible(false);
@@ -146,6 +161,50 @@ QWidget* SweepResults::makePlotPart() {
     column->addWidget(m_plot, 1);
     m_plot->setMinimumHeight(200);
     return part;
+}
+
+QWidget* SweepResults::makePredictionPart() {
+    auto* part = new QWidget;
+    auto* column = new QVBoxLayout(part);
+    column->setContentsMargins(0, 0, 0, 0);
+    auto* row = new QHBoxLayout;
+    auto* what = new QLabel(tr("Predicted: half the sum of sensitivity × squared error"));
+    row->addWidget(what, 1);
+    row->addWidget(m_exportPrediction);
+    column->addLayout(row);
+    column->addWidget(m_prediction, 1);
+    m_prediction->setMinimumHeight(200);
+    // The points run from the lower left to the upper right.
+    m_prediction->plot().axisRect()->insetLayout()->setInsetAlignment(
+        0, Qt::AlignLeft | Qt::AlignTop);
+    m_prediction->setAxes(
+        {.title = tr("Measured against predicted loss"),
+         .xLabel = axisLabel(predictedMeasure()),
+         .yLabel = axisLabel(klMeasure()),
+         .xLog = true,
+         .yLog = true});
+    return part;
+}
+
+bool SweepResults::showsPredictions() const { return m_plots->isTabVisible(1); }
+
+void SweepResults::showPredictions() {
+    std::vector<PlotSeries> series = predictionSeries(*m_run);
+    const bool any = !series.empty();
+    m_plots->setTabVisible(1, any);
+    m_plots->tabBar()->setVisible(any);
+    if (PlotAxes axes = m_prediction->axes(); axes.corner != predictionNote(*m_run)) {
+        axes.corner = predictionNote(*m_run);
+        m_prediction->setAxes(axes);
+    }
+    m_prediction->setSeries(std::move(series));
+}
+
+/// Columns of what only some sweeps have are there where they say something.
+void SweepResults::showColumns() {
+    for (int column = 0; column < CellTableModel::ColumnCount; ++column) {
+        m_table->setColumnHidden(column, m_model->rowCount() > 0 && !m_model->isUsed(column));
+    }
 }
 
 QWidget* SweepResults::makeTablePart() {
@@ -221,8 +280,11 @@ void SweepResults::setRun(const SweepRun& run) {
     m_model->setRun(run);
     m_linking = false;
     m_plot->setProvenance(tr("run %1").arg(run.id));
+    m_prediction->setProvenance(tr("run %1").arg(run.id));
     showHead();
     showPlot();
+    showPredictions();
+    showColumns();
     const std::set<int> keep = m_selected;
     selectCells({keep.begin(), keep.end()});
 }
@@ -240,6 +302,10 @@ void SweepResults::update(const SweepRun& run, int change, const std::set<int>& 
     }
     if (points) {
         showPlot();
+        showPredictions();
+    }
+    if (!cells.empty()) {
+        showColumns();
     }
     if (details) {
         showDetails();
@@ -349,6 +415,7 @@ void SweepResults::tableSelected() {
         ids.push_back(cell + 1);
     }
     m_plot->setSelection(ids);
+    m_prediction->setSelection(ids);
     showDetails();
 }
 

@@ -16,15 +16,16 @@ class QProgressBar;
 class QSortFilterProxyModel;
 class QSplitter;
 class QTableView;
+class QTabWidget;
 class QToolButton;
 
 namespace lathe {
 
 class SampleView;
 
-/// What a sweep found: the plot that fills point by point, the table of its settings, and of the
-/// selected setting the numbers and the text beside the float model's. Plot and table share one
-/// selection.
+/// What a sweep found: the plot that fills point by point, behind it that of predicted against
+/// measured losses where there are any, the table of its settings, and of the selected setting the
+/// numbers and the text beside the float model's. Plots and table share one selection.
 class SweepResults : public QWidget {
     Q_OBJECT
 public:
@@ -43,12 +44,17 @@ public:
     void restoreState(const QJsonObject& state);
 
     const PlotView& plot() const { return *m_plot; }
+    const PlotView& predictionPlot() const { return *m_prediction; }
+    bool showsPredictions() const; ///< there is a tab of them
     const CellTableModel& table() const { return *m_model; }
 
 private:
     void changeEvent(QEvent* event) override;
     void build();
     QWidget* makePlotPart();
+    QWidget* makePredictionPart();
+    void showPredictions();
+    void showColumns();
     QWidget* makeTablePart();
     QWidget* makeDetailPart();
     void showHead();
@@ -73,8 +79,11 @@ private:
     QComboBox* m_xBox;
     QComboBox* m_yBox;
     QToolButton* m_export;
+    QToolButton* m_exportPrediction;
     QToolButton* m_exportTable;
     PlotView* m_plot;
+    PlotView* m_prediction;
+    QTabWidget* m_plots;
     CellTableModel* m_model;
     QSortFilterProxyModel* m_sorted;
     QTableView* m_table;

@@ -156,6 +156,37 @@ private slots:
         QVERIFY(samples->summary().isEmpty());
     }
 
+    /// The plot of predictions is there when there are any, and shares the selection.
+    void predictionsAreATabOfTheirOwn() {
+        FakeContext context;
+        const qint64 id = context.addSweep(6);
+        QuantPanel panel(context);
+        QVERIFY(!panel.results().showsPredictions());
+        std::vector<Event> events = context.recorded.eventsOf(id);
+        for (std::size_t i = 6; i < events.size(); ++i) {
+            if (auto* cell = std::get_if<CellChanged>(&events[i].payload);
+                cell != nullptr && cell->state == CellState::Done) {
+                cell->metrics["predicted_kl"] = 0.5 * cell->metrics.at("kl_mean").get<double>();
+            }
+        }
+        context.replay(panel, {events.begin() + 6, events.end()});
+        QVERIFY(panel.results().showsPredictions());
+        const PlotView& plot = panel.results().predictionPlot();
+        QVERIFY(plot.axes().xLog && plot.axes().yLog);
+        QVERIFY(plot.axes().corner.contains(QStringLiteral("1.000")));
+        std::set<qint64> ids;
+        for (const PlotSeries& series : plot.series()) {
+            for (const PlotPoint& point : series.points) {
+                if (series.marks) {
+                    ids.insert(point.id);
+                }
+            }
+        }
+        QVERIFY(ids.size() >= 3);
+        emit const_cast<PlotView&>(plot).pointSelected(*ids.begin());
+        QCOMPARE(panel.results().selectedCells(), std::vector<int>{int(*ids.begin()) - 1});
+    }
+
     void selectionOutlivesNewCells() {
         FakeContext context;
         const qint64 id = context.addSweep(6);

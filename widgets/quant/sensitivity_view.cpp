@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/quant/sensitivity_view.h"
+
+#include "engine/core/error.h"
+#include "widgets/base/model_name.h"
+#include "widgets/base/panel.h"
+#include "widgets/base/run_table_model.h"
+#include "widgets/base/state_view.h"
+#include "widgets/base/theme.h"
+#include "widgets/quant/sensitivity_map.h"
+
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QLocale>
+#include <QProgressBar>
+#include <QPushButton>
+#include <QStackedWidget>
+#include <QToolButton>
+#include <QVBoxLayout>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace lathe {
+
+namespace {
+
+constexpr const char* kStudy = "quant.sensitivity";
+constexpr const char* kRuns = "study:quant.sensitivity"; ///< as a query of the store
+constexpr int kMostRuns = 256;                           ///< looked through for one of the model
+constexpr int kProgressSteps = 1000;
+
+std::string textOf(const Json& object, const std::string& name) {
+    const auto it = object.find(name);
+    return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+double numberOf(const Json& object, const std::string& name) {
+    const auto it = object.find(name);
+    return it != object.end() && it->is_number() ? it->get<double>() : 0.0;
+}
+
+/// "Run 12 · lm-little · 100 samples of 256 tokens · text of its own"
+QString headline(const RunRow& row, const Json& metrics) {
+    const QLocale locale;
+    const std::string text = textOf(row.spec.params, "text");
+    const QString source =
+        text.empty()
+            ? SensitivityView::tr("on text of its own")
+            : SensitivityView::tr("on %1").arg(shortModelName(QString::fromStdString(text)));
+    return QStringList{
+        SensitivityView::tr("Run %1").arg(row.id),
+        shortModelName(QString::fromStdString(textOf(row.spec.params, "model"))),
+        SensitivityView::tr("%1 samples of %2 tokens")
+            .arg(
+                locale.toString(numberOf(metrics, "samples"), 'f', 0),
+                locale.toString(numberOf(metrics, "length"), 'f', 0)),
+        source}
+        .join(QStringLiteral(" · "));
+}
+
+} // namespace
+
+SensitivityView::SensitivityView(PanelContext& context, QWidget* parent)
+    : QWidget(parent), m_context(context), m_head(new QLabel), m_progress(new QProgressBar),
+      m_compute(new QPushButton(Theme::icon(QStringLiteral("run")), tr("Compute sensitivities"))),
+      m_stop(new QPushButton(Theme::icon(QStringLiteral("stop")), tr("Stop"))),
+      m_export(new QToolButton), m_pages(new QStackedWidget), m_stateView(new StateView),
+      m_plot(new PlotView) {
+    build();
+    connect(m_compute, &QPushButton::clicked, this, &SensitivityView::compute);
+    connect(m_stateView, &StateView::primaryClicked, this, &SensitivityView::compute);
+    connect(m_stop, &QPushButton::clicked, this, [this] { m_context.cancel(m_runId); });
+    connect(m_export, &QToolButton::clicked, m_plot, &PlotView::exportInteractively);
+    showPage();
+}
+
+void SensitivityView::build() {
+    m_head->setTextFormat(Qt::PlainText);
+    m_head->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    m_progress->setRange(0, kProgressSteps);
+    m_progress->setFixedWidth(160);
+    m_progress->setAccessibleName(tr("Progress of the sensitivities"));
+    m_compute->setAccessibleName(m_compute->text());
+    m_stop->setAccessibleName(tr("Stop computing sensitivities"));
+    m_export->setIcon(Theme::icon(QStringLiteral("export")));
+    m_export->setText(tr("Export plot"));
+    m_export->setAccessibleName(tr("Export the map"));
+    m_export->setToolTip(tr("Write the map as PNG, SVG, PDF, CSV or JSON"));
+    m_export->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+    m_export->setFocusPolicy(Qt::StrongFocus);
+    m_plot->setEmptyText(tr("This run has no sums of matrices inside layers."));
+    m_pages->addWidget(m_stateView);
+    m_pages->addWidget(m_plot);
+    auto* head = new QHBoxLayout;
+    head->addWidget(m_head, 1);
+    head->addWidget(m_progress);
+    head->addWidget(m_compute);
+    head->addWidget(m_stop);
+    head->addWidget(m_export);
+    auto* column = new QVBoxLayout(this);
+    column->setContentsMargins(8, 8, 8, 8);
+    column->addLayout(head);
+    column->addWidget(m_pages, 1);
+}
+
+bool SensitivityView::busy() const { return m_runId != 0 && !isFinal(m_state); }
+
+void SensitivityView::setDraft(const Spec& draft) {
+    m_draft = draft;
+    if (const std::string model = textOf(draft.params, "model"); model != m_model) {
+        m_model = model;
+        m_shownId = m_runId = 0;
+        m_phase.clear();
+        m_cancelling = false;
+        m_plot->setSeries({});
+        refresh();
+    }
+}
+
+void SensitivityView::noteBusy() {
+    if (m_wasBusy != busy()) {
+        m_wasBusy = busy();
+        emit busyChanged();
+    }
+}
+
+void SensitivityView::refresh() {
+    try {
+        takeLatest();
+        m_problem.clear();
+    } catch (const Error& e) {
+        m_problem = QString::fromUtf8(e.what());
+    }
+    showPage();
+    noteBusy();
+}
+
+void SensitivityView::takeLatest() {
+    if (m_model.empty()) {
+        return;
+    }
+    bool latest = true;
+    for (const RunRow& row : m_context.reader().runs({.text = kRuns, .limit = kMostRuns})) {
+        if (row.study != kStudy || textOf(row.spec.params, "model") != m_model) {
+            continue;
+        }
+        if (latest) {
+            m_runId = row.id;
+            m_state = row.state;
+            m_message = QString::fromStdString(row.message);
+            latest = false;
+        }
+        if (row.state == RunState::Done) {
+            if (row.id != m_shownId) {
+                showMap(row);
+            }
+            return;
+        }
+    }
+}
+
+void SensitivityView::showMap(const RunRow& row) {
+    const std::vector<CellRow> cells = m_context.reader().cells(row.id);
+    const Json metrics = cells.empty() ? Json::object() : cells.front().metrics;
+    const auto modules = metrics.find("modules");
+    SensitivityMap map = sensitivityMap(modules != metrics.end() ? *modules : Json::object());
+    m_plot->setAxes(map.axes);
+    m_plot->setSeries(std::move(map.series));
+    m_plot->fit();
+    m_plot->setProvenance(tr("run %1").arg(row.id));
+    m_headText = headline(row, metrics);
+    m_shownId = row.id;
+}
+
+void SensitivityView::onEvents(std::span<const Event> events) {
+    bool changed = false;
+    bool ended = false;
+    for (const Event& event : events) {
+        if (event.runId != m_runId || m_runId == 0) {
+            continue;
+        }
+        if (const auto* progress = std::get_if<Progress>(&event.payload)) {
+            m_phase = QString::fromStdString(progress->phase);
+            m_fraction = progress->fraction;
+            changed = true;
+        } else if (const auto* run = std::get_if<RunChanged>(&event.payload)) {
+            m_state = run->state;
+            m_message = QString::fromStdString(run->message);
+            changed = true;
+            ended = ended || isFinal(run->state);
+        }
+    }
+    if (ended) {
+        m_cancelling = false;
+        m_phase.clear();
+        refresh(); // the sums are in the store
+    } else if (changed) {
+        showPage();
+    }
+    noteBusy();
+}
+
+void SensitivityView::noteCancel(qint64 runId) {
+    if (runId == m_runId && busy()) {
+        m_cancelling = true;
+        showPage();
+    }
+}
+
+void SensitivityView::compute() {
+    if (!problem().isEmpty() || busy()) {
+        return;
+    }
+    // As the sweep itself would compute them: it then finds them in the cache.
+    Spec spec = m_draft;
+    spec.study = kStudy;
+    spec.params = {{"model", m_model}};
+    spec.sweep = Json::object();
+    spec.done.clear();
+    spec.repeat = 1;
+    const std::array<std::pair<const char*, const char*>, 4> same{
+        {{"calibration", "text"},
+         {"calibration_clean", "clean"},
+         {"calibration_samples", "samples"},
+         {"calibration_length", "length"}}};
+    for (const auto& [name, of] : same) {
+        if (const auto it = m_draft.params.find(name);
+            it != m_draft.params.end() && !it->is_null() && *it != "") {
+            spec.params[of] = *it;
+        }
+    }
+    const QString name = shortModelName(QString::fromStdString(m_model));
+    const qint64 id = m_context.submit(spec, tr("Sensitivities of %1").arg(name));
+    if (id != 0) {
+        m_runId = id;
+        m_state = RunState::Queued;
+        m_fraction = 0.0;
+        m_message.clear();
+        showPage();
+        noteBusy();
+    }
+}
+
+QString SensitivityView::problem() const {
+    if (m_context.engine() == nullptr) {
+        return tr("The engine has not started yet.");
+    }
+    if (m_context.study(kStudy) == nullptr) {
+        return tr("This engine cannot compute sensitivities.");
+    }
+    return m_model.empty() ? tr("Choose a model on the left.") : QString();
+}
+
+void SensitivityView::showButtons() {
+    const QString why = problem();
+    m_compute->setEnabled(why.isEmpty() && !busy());
+    m_compute->setToolTip(
+        !why.isEmpty() ? why
+        : busy()       ? tr("Run %1 computes them").arg(m_runId)
+                       : tr("Backward passes over the calibration text; a sweep of squeezellm then "
+                                  "finds them in the cache"));
+    m_stop->setVisible(busy());
+    m_stop->setEnabled(!m_cancelling);
+    m_progress->setVisible(busy());
+    const double done = std::isfinite(m_fraction) ? std::clamp(m_fraction, 0.0, 1.0) : 0.0;
+    m_progress->setValue(static_cast<int>(std::lround(done * kProgressSteps)));
+    m_compute->setVisible(m_shownId != 0 && !busy()); // else the page in the middle has it
+    m_export->setVisible(m_shownId != 0);
+}
+
+void SensitivityView::showPage() {
+    showButtons();
+    const QString phase = m_cancelling        ? tr("cancelling…")
+                          : m_phase.isEmpty() ? runStateText(m_state)
+                                              : m_phase;
+    const QString active = busy() ? tr("Run %1 · %2").arg(m_runId).arg(phase) : QString();
+    const QString failed =
+        m_runId > m_shownId && m_state != RunState::Done && !busy()
+            ? tr("Run %1 %2: %3").arg(m_runId).arg(runStateText(m_state), m_message)
+            : QString();
+    const QString name = shortModelName(QString::fromStdString(m_model));
+    const QString button = problem().isEmpty() ? tr("Compute sensitivities") : QString();
+    m_head->setText(busy() ? active : failed.isEmpty() || m_shownId == 0 ? m_headText : failed);
+    if (!m_problem.isEmpty()) {
+        showState(StateView::Kind::Error, tr("The run store could not be read."), {}, m_problem);
+    } else if (m_shownId != 0) {
+        m_pages->setCurrentWidget(m_plot);
+        return;
+    } else if (busy()) {
+        showState(StateView::Kind::Loading, active, {}, {});
+    } else if (!failed.isEmpty() && m_state != RunState::Cancelled) {
+        showState(StateView::Kind::Error, failed, button, {});
+    } else if (m_model.empty() || !problem().isEmpty()) {
+        showState(StateView::Kind::Empty, problem(), {}, {});
+    } else {
+        showState(
+            StateView::Kind::Empty,
+            tr("No sensitivities of %1 yet. They tell how much its loss hangs on each weight, and "
+               "the map then shows which matrices must be kept well.")
+                .arg(name),
+            button, {});
+    }
+    m_head->clear();
+}
+
+void SensitivityView::showState(
+    StateView::Kind kind, const QString& sentence, const QString& button, const QString& details) {
+    m_stateView->show(kind, sentence, button, details);
+    m_pages->setCurrentWidget(m_stateView);
+}
+
+void SensitivityView::showEvent(QShowEvent* event) {
+    QWidget::showEvent(event);
+    refresh(); // what other programs have computed meanwhile
+}
+
+} // namespace lathe

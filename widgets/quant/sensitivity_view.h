@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "engine/core/spec.h"
+#include "experiments/store/run_reader.h"
+#include "widgets/base/plot_view.h"
+#include "widgets/base/state_view.h"
+
+#include <span>
+
+class QLabel;
+class QProgressBar;
+class QPushButton;
+class QStackedWidget;
+class QToolButton;
+
+namespace lathe {
+
+class PanelContext;
+
+/// Which matrices of a model its loss hangs on: the latest run of `quant.sensitivity` of that model
+/// as a map, and the button that starts such a run.
+class SensitivityView : public QWidget {
+    Q_OBJECT
+public:
+    explicit SensitivityView(PanelContext& context, QWidget* parent = nullptr);
+
+    /// Shows the latest run of the draft's model. Its device and its calibration are those of the
+    /// next run.
+    void setDraft(const Spec& draft);
+    void onEvents(std::span<const Event> events);
+    /// Looks into the store again, for runs of other programs and an engine that has come.
+    void refresh();
+    /// The cancelling of a run was asked for.
+    void noteCancel(qint64 runId);
+    /// A run of this view has not ended.
+    bool busy() const;
+
+    qint64 runId() const { return m_runId; }
+    const PlotView& plot() const { return *m_plot; }
+
+signals:
+    void busyChanged();
+
+private:
+    void showEvent(QShowEvent* event) override;
+    void build();
+    void takeLatest();
+    void showMap(const RunRow& row);
+    void showPage();
+    void showState(
+        StateView::Kind kind, const QString& sentence, const QString& button,
+        const QString& details);
+    void showButtons();
+    void noteBusy();
+    void compute();
+    QString problem() const; ///< what keeps it from being computed
+
+    PanelContext& m_context;
+    Spec m_draft;
+    std::string m_model;
+    qint64 m_shownId = 0; ///< the run that the map shows
+    qint64 m_runId = 0;   ///< the latest of the model
+    RunState m_state = RunState::Done;
+    QString m_message;  ///< of that run
+    QString m_problem;  ///< why the store could not be read
+    QString m_headText; ///< on the run that is shown
+    QString m_phase;
+    double m_fraction = 0.0;
+    bool m_cancelling = false;
+    bool m_wasBusy = false; ///< when that was last told
+
+    QLabel* m_head;
+    QProgressBar* m_progress;
+    QPushButton* m_compute;
+    QPushButton* m_stop;
+    QToolButton* m_export;
+    QStackedWidget* m_pages;
+    StateView* m_stateView;
+    PlotView* m_plot;
+};
+
+} // namespace lathe
