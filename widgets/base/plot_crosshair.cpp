@@ -47,7 +47,7 @@ void PlotCrosshair::setVisible(bool visible) {
     m_text->setVisible(visible);
 }
 
-void PlotCrosshair::showAt(double x, double y, const QString& text) {
+void PlotCrosshair::showAt(double x, double y, const QString& text, bool lines) {
     m_vertical->point1->setCoords(x, y);
     m_vertical->point2->setCoords(x, m_plot.yAxis->range().upper);
     m_horizontal->point1->setCoords(x, y);
@@ -69,6 +69,8 @@ void PlotCrosshair::showAt(double x, double y, const QString& text) {
     m_text->position->setCoords(
         at.x() + (right ? -kOffset : kOffset), at.y() + (low ? -kOffset : kOffset));
     setVisible(true);
+    m_vertical->setVisible(lines);
+    m_horizontal->setVisible(lines);
     m_plot.layer(kLayer)->replot();
 }
 

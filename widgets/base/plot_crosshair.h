@@ -11,7 +11,8 @@ class PlotCrosshair {
 public:
     explicit PlotCrosshair(QCustomPlot& plot);
 
-    void showAt(double x, double y, const QString& text);
+    /// Without the lines where they would cross what is written at the points.
+    void showAt(double x, double y, const QString& text, bool lines = true);
     void hide();
     bool visible() const { return m_visible; }
     QString text() const { return m_text->text(); }

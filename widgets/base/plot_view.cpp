@@ -195,7 +195,7 @@ void PlotView::Impl::showPoint(const PointRef& ref) {
             }
         }
     }
-    crosshair.showAt(shown.x, shown.y, text);
+    crosshair.showAt(shown.x, shown.y, text, !axes.isMap());
 }
 
 void PlotView::Impl::click(const QPointF& pixel) {

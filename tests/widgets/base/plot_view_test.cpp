@@ -198,6 +198,8 @@ void PlotViewTest::mapsHaveTilesAndAScale() {
     QTest::mouseClick(&plot, Qt::LeftButton, {}, corner);
     QCOMPARE(selected.count(), 1);
     QCOMPARE(selected.front().front().toLongLong(), 2);
+    QTest::keyClick(keys(), Qt::Key_N);
+    QVERIFY(m_view->crosshairText().contains(QStringLiteral("Z: ")));
     const test::TemporaryFolder folder;
     for (const char* name : {"map.png", "map.svg", "map.pdf", "map.csv"}) {
         const QString path = QString::fromStdString((folder.path() / name).string());
