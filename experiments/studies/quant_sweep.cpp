@@ -2,8 +2,8 @@
 #include "engine/core/check.h"
 #include "engine/core/hash.h"
 #include "experiments/datasets.h"
+#include "experiments/kl_scoring.h"
 #include "experiments/quantize_model.h"
-#include "experiments/scoring.h"
 #include "experiments/studies/factories.h"
 #include "experiments/studies/params.h"
 #include "experiments/studies/sweep_cells.h"
@@ -17,61 +17,11 @@ namespace lathe {
 
 namespace {
 
-/// Reference logits kept for the whole run; windows beyond it are scored by the float model again.
-constexpr std::size_t kReferenceBytes = std::size_t{512} << 20;
-/// Windows up to which each one's divergence is recorded.
-constexpr std::size_t kMostRecordedWindows = 4096;
-
 using Clock = std::chrono::steady_clock;
 
 double secondsSince(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-/// What all cells of a run share: the float model and its predictions.
-class SweepReference {
-public:
-    SweepReference(const Json& params, StudyContext& context)
-        : model(context.models.load(textOf(params, "model"), context.exec, context.run)),
-          text(scoringTextFrom(params, *model, context.run)), m_exec(context.exec),
-          m_scorer(context.exec, *model->model, text), m_kept(text.windows.size()) {}
-
-    /// The float model's scored rows of a window; valid until the next call.
-    ConstView rows(std::size_t window) {
-        if (m_kept[window]) {
-            return m_kept[window]->view();
-        }
-        const auto start = Clock::now();
-        const ConstView fresh = m_scorer.logits(window);
-        // The next forward of any model on this context overwrites what the scorer gave.
-        Tensor copied = Tensor::empty(fresh.shape, fresh.dtype, fresh.device);
-        copy(m_exec, fresh, copied.view());
-        m_exec.synchronize();
-        m_seconds += secondsSince(start);
-        if (m_keptBytes + copied.bytes() > kReferenceBytes) {
-            m_passing = std::move(copied);
-            return m_passing.view();
-        }
-        m_keptBytes += copied.bytes();
-        m_kept[window] = std::move(copied);
-        return m_kept[window]->view();
-    }
-
-    WindowScore score(std::size_t window, ConstView rows) { return m_scorer.score(window, rows); }
-    /// What the float model's forwards have taken so far: no quantized cell's own time.
-    double seconds() const { return m_seconds; }
-
-    std::shared_ptr<const LoadedModel> model;
-    ScoringText text;
-
-private:
-    ExecContext& m_exec;
-    WindowScorer m_scorer;
-    std::vector<std::optional<Tensor>> m_kept;
-    Tensor m_passing;
-    std::size_t m_keptBytes = 0;
-    double m_seconds = 0.0;
-};
 
 StudyInfo describeStudy() {
     StudyInfo info{
@@ -173,50 +123,6 @@ public:
 private:
     StudyInfo m_info = describeStudy();
 };
-
-/// One cell while it is measured.
-struct CellMeasurement {
-    std::vector<WindowScore> scores;
-    std::vector<double> kl, agreement, tokens; ///< sums of each window
-    std::vector<float> tokenKl;
-};
-
-/// @param report is told which window comes next.
-void measureWindows(
-    StudyContext& context, SweepReference& reference, const LlamaModel* quantized,
-    const std::function<void(std::size_t)>& report, CellMeasurement& cell) {
-    const std::size_t count = reference.text.windows.size();
-    std::optional<WindowScorer> scorer;
-    if (quantized != nullptr) {
-        scorer.emplace(context.exec, *quantized, reference.text);
-    }
-    for (std::size_t w = 0; w < count; ++w) {
-        context.run.checkpoint();
-        report(w);
-        const ConstView wanted = reference.rows(w);
-        const ConstView rows = scorer ? scorer->logits(w) : wanted;
-        const WindowDistance away = distance(context.exec, wanted, rows);
-        cell.scores.push_back(reference.score(w, rows));
-        cell.kl.push_back(away.kl);
-        cell.tokenKl.insert(cell.tokenKl.end(), away.tokenKl.begin(), away.tokenKl.end());
-        cell.agreement.push_back(away.agreement);
-        cell.tokens.push_back(cell.scores.back().tokens);
-    }
-}
-
-void putDistances(Json& metrics, const CellMeasurement& cell, std::uint64_t seed) {
-    const auto put = [&](const char* name, const std::vector<double>& sums) {
-        const double value = mean(sums) / mean(cell.tokens);
-        putWithInterval(metrics, name, value, bootstrapRatio(sums, cell.tokens, seed));
-    };
-    put("kl_mean", cell.kl);
-    put("top1_agreement", cell.agreement);
-    putTail(metrics, "kl", cell.tokenKl);
-    if (cell.kl.size() <= kMostRecordedWindows) {
-        metrics["kl_windows"] = cell.kl;
-        metrics["token_windows"] = cell.tokens;
-    }
-}
 
 /// What plain k-means does to the same matrices at the same bits is what others are compared with.
 void putAgainstKmeans(
