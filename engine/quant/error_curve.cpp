@@ -41,6 +41,39 @@ struct Row {
     }
 };
 
+/// What a weight saves by leaving a row's table of k entries: its own error, or more where it keeps
+/// an entry from the others. A cluster that leaves as a whole saves its error and what one more
+/// entry is worth to the row; an outlier that has an entry for itself has no error of its own.
+/// @return the row's cost
+double rowSavings(const Row& row, int k, std::span<float> savings) {
+    struct Cluster {
+        double error = 0.0, members = 0.0;
+    };
+    const Kmeans1d solved(row.values, row.weights, k + 1);
+    const Clustering tables = solved.clustering(k);
+    const std::vector<double> curve = solved.errorCurve();
+    const double entry =
+        curve[static_cast<std::size_t>(k) - 1] - curve[static_cast<std::size_t>(k)];
+    std::vector<Cluster> clusters(tables.centroids.size());
+    std::vector<std::size_t> codes(row.values.size());
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+        codes[i] = static_cast<std::size_t>(nearestCentroid(tables.centroids, row.values[i]));
+        const double away = static_cast<double>(row.values[i]) - tables.centroids[codes[i]];
+        const double error = static_cast<double>(row.weights[i]) * away * away;
+        savings[i] = static_cast<float>(error);
+        clusters[codes[i]].error += error;
+        clusters[codes[i]].members += row.weights[i] > 0.0F ? 1.0 : 0.0;
+    }
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+        const Cluster& cluster = clusters[codes[i]];
+        if (row.weights[i] > 0.0F) {
+            savings[i] =
+                std::max(savings[i], static_cast<float>((cluster.error + entry) / cluster.members));
+        }
+    }
+    return tables.cost;
+}
+
 /// A matrix while its curve is worked out.
 class CurveMaker {
 public:
@@ -75,29 +108,20 @@ public:
         return points;
     }
 
-    /// Every weight's own error with tables of 2^bits entries, [out, in]; fills m_costs.
-    Tensor ownErrors(int bits) {
-        Tensor errors = Tensor::empty(m_w.shape, DType::F32, Device{});
-        float* first = errors.view().ptr<float>();
+    /// What each weight's leaving the tables of 2^bits entries saves, [out, in]; fills m_costs.
+    Tensor savings(int bits) {
+        Tensor result = Tensor::empty(m_w.shape, DType::F32, Device{});
+        float* first = result.view().ptr<float>();
         forEach([&](std::int64_t index) {
             const auto at = static_cast<std::size_t>(index);
             const Row row = rowWithout(index);
             const std::span<float> own(first + at * m_in, m_in);
-            m_costs[at] = 0.0;
+            m_costs[at] = row.isFree() ? 0.0 : rowSavings(row, 1 << bits, own);
             if (row.isFree()) {
                 std::ranges::fill(own, 0.0F);
-                return;
-            }
-            const Clustering tables = Kmeans1d::optimum(row.values, row.weights, 1 << bits);
-            m_costs[at] = tables.cost;
-            for (std::size_t i = 0; i < m_in; ++i) {
-                const auto nearest =
-                    static_cast<std::size_t>(nearestCentroid(tables.centroids, row.values[i]));
-                const double away = static_cast<double>(row.values[i]) - tables.centroids[nearest];
-                own[i] = static_cast<float>(static_cast<double>(row.weights[i]) * away * away);
             }
         });
-        return errors;
+        return result;
     }
 
 private:
@@ -158,12 +182,12 @@ private:
 
     void addSparse(int bits, std::vector<CurvePoint>& points) {
         const std::int64_t weights = m_w.elementCount();
-        const Tensor errors = ownErrors(bits);
-        const std::span<const float> own = errors.view().as<float>();
+        const Tensor values = savings(bits);
+        const std::span<const float> saved = values.view().as<float>();
         std::vector<std::int64_t> order =
-            largest(errors.view(), sparseCountOf(*std::rbegin(kCurveSparsities), weights));
-        std::ranges::stable_sort(order, [own](std::int64_t a, std::int64_t b) {
-            return own[static_cast<std::size_t>(a)] > own[static_cast<std::size_t>(b)];
+            largest(values.view(), sparseCountOf(*std::rbegin(kCurveSparsities), weights));
+        std::ranges::stable_sort(order, [saved](std::int64_t a, std::int64_t b) {
+            return saved[static_cast<std::size_t>(a)] > saved[static_cast<std::size_t>(b)];
         });
         m_taken.assign(static_cast<std::size_t>(weights), 0);
         std::size_t taken = 0;
@@ -254,13 +278,13 @@ std::vector<CurvePoint> errorCurve(
     return CurveMaker(run, cpu, w, statistics, onProgress).curve();
 }
 
-std::vector<std::int64_t> sparseByError(
+std::vector<std::int64_t> sparseBySaving(
     RunControl& run, ExecContext& cpu, ConstView w, const LayerStatistics& statistics, int bits,
     std::int64_t count) {
     if (count == 0) {
         return {};
     }
-    return largest(CurveMaker(run, cpu, w, statistics, {}).ownErrors(bits).view(), count);
+    return largest(CurveMaker(run, cpu, w, statistics, {}).savings(bits).view(), count);
 }
 
 } // namespace lathe

@@ -40,10 +40,10 @@ std::int64_t lutBytes(
 /// much as F16 weights are left out (but 1 bit, which always is an option).
 ///
 /// Whether a weight is worth its place beside the tables (32 bits) hangs on what that saves per bit
-/// against the budget's multiplier. So the order in which weights leave is by what each saves, its
-/// own error with the tables of that bit width, and rows are clustered again without them; how many
-/// leave, or whether the bits are better spent on codes, the budget decides: every share is a point
-/// of the same curve.
+/// against the budget's multiplier. So the order in which weights leave is by what each saves with
+/// the tables of that bit width: its own error, or its share of what its whole cluster's leaving
+/// saves, if that is more. Rows are clustered again without them. How many leave, or whether the
+/// bits are better spent on codes, the budget decides: every share is a point of the same curve.
 /// @param w, statistics as the quantizer squeezellm wants them; statistics.sparse is not looked at
 /// @param onProgress share that is done, on the calling thread; may be empty
 /// @throws InputError as quantizers do; Cancelled.
@@ -53,7 +53,7 @@ std::vector<CurvePoint> errorCurve(
     const std::function<void(double share)>& onProgress = {});
 
 /// The weights that a point of errorCurve has beside its tables, as LayerStatistics::sparse.
-std::vector<std::int64_t> sparseByError(
+std::vector<std::int64_t> sparseBySaving(
     RunControl& run, ExecContext& cpu, ConstView w, const LayerStatistics& statistics, int bits,
     std::int64_t count);
 
