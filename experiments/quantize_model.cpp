@@ -15,22 +15,6 @@ namespace {
 constexpr double kSensitivityShare = 0.3;
 using OnProgress = std::function<void(double share, const std::string& what)>;
 
-/// A matrix of the float model on the host.
-class HostMatrix {
-public:
-    HostMatrix(const std::string& name, const Linear& linear, ExecContext& exec) {
-        const auto* dense = std::get_if<DenseWeight>(&linear.weight);
-        LATHE_CHECK(
-            dense != nullptr, name + " is quantized already (" + describe(linear.weight) +
-                                  "); choose the float model it was made from");
-        m_tensor = dense->w.device().isCuda() ? dense->w.to(Device{}, exec) : dense->w.share();
-    }
-    ConstView view() const { return m_tensor.view(); }
-
-private:
-    Tensor m_tensor;
-};
-
 std::string keyOf(const LoadedModel& model, const CalibrationChoice& choice) {
     return dumpJson(
         Json{model.hash, choice.text, choice.clean, choice.samples, choice.length, choice.seed});
@@ -55,12 +39,11 @@ const SparseChoice& sparseChoiceOf(
                             valueText(choice.sensitive) + " " + keyOf(model, choice.calibration);
     return context.cache.get<SparseChoice>(key, [&] {
         const auto modules = std::as_const(*model.model).modules();
-        std::optional<HostMatrix> matrix; // what the views below lie in
-        Tensor sensitivity;
+        Tensor matrix, sensitivity; // what the views below lie in
         const auto at = [&](std::size_t i) {
-            matrix.emplace(modules[i].first, *modules[i].second, context.exec);
+            matrix = hostMatrix(modules[i].first, *modules[i].second, context.exec);
             sensitivity = sensitivities.of(modules[i].first);
-            return SparseMatrix{matrix->view(), sensitivity.view()};
+            return SparseMatrix{matrix.view(), sensitivity.view()};
         };
         return chooseSparse(
             context.run, modules.size(), at,
@@ -94,7 +77,7 @@ public:
     /// Matrix i of the model.
     void quantize(std::size_t i, const std::string& name, Linear& linear) {
         ExecContext& cpu = m_context.cpu;
-        const HostMatrix matrix(name, linear, m_context.exec);
+        const Tensor matrix = hostMatrix(name, linear, m_context.exec);
         Tensor sensitivity;
         LayerStatistics statistics{.name = name};
         if (m_sensitivities) {
@@ -136,6 +119,14 @@ private:
 
 } // namespace
 
+Tensor hostMatrix(const std::string& name, const Linear& linear, ExecContext& exec) {
+    const auto* dense = std::get_if<DenseWeight>(&linear.weight);
+    LATHE_CHECK(
+        dense != nullptr, name + " is quantized already (" + describe(linear.weight) +
+                              "); choose the float model it was made from");
+    return dense->w.device().isCuda() ? dense->w.to(Device{}, exec) : dense->w.share();
+}
+
 std::string QuantizeChoice::title() const {
     std::string text = method + " " + std::to_string(bits) + " bit";
     if (group > 0) {
@@ -147,18 +138,23 @@ std::string QuantizeChoice::title() const {
     return tensors == "all" ? text : text + ", " + tensors;
 }
 
+CalibrationChoice calibrationFrom(const Spec& spec) {
+    const Json& params = spec.params;
+    return {
+        .text = textOf(params, "calibration"),
+        .clean = textOf(params, "calibration_clean"),
+        .samples = params.at("calibration_samples").get<int>(),
+        .length = params.at("calibration_length").get<std::int64_t>(),
+        .seed = spec.seed};
+}
+
 QuantizeChoice quantizeChoiceFrom(const Spec& spec) {
     const Json& params = spec.params;
     QuantizeChoice choice{
         .method = textOf(params, "method"),
         .bits = params.at("bits").get<int>(),
         .group = groupSize(params.at("group")),
-        .calibration = {
-            .text = textOf(params, "calibration"),
-            .clean = textOf(params, "calibration_clean"),
-            .samples = params.at("calibration_samples").get<int>(),
-            .length = params.at("calibration_length").get<std::int64_t>(),
-            .seed = spec.seed}};
+        .calibration = calibrationFrom(spec)};
     if (quantizers().at(choice.method).info().usesSparse) {
         choice.sparsity = params.at("sparsity").get<double>();
         choice.sensitive = params.at("sensitive").get<double>();

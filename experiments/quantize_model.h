@@ -25,6 +25,9 @@ struct QuantizeChoice {
     std::string title() const;
 };
 
+/// The parameters of `quantizerParams` that are about sensitivities.
+CalibrationChoice calibrationFrom(const Spec& spec);
+
 /// The choice that the parameters of `quantizerParams` name. What the method does not use is 0.
 /// @throws InputError when more weights are to be sensitive than leave the tables.
 QuantizeChoice quantizeChoiceFrom(const Spec& spec);
@@ -49,5 +52,9 @@ struct QuantizedModel {
 QuantizedModel quantizeModel(
     StudyContext& context, const LoadedModel& model, const QuantizeChoice& choice,
     const std::function<void(double share, const std::string& what)>& progress);
+
+/// A block matrix of a float model on the host; on a CPU its own storage.
+/// @throws InputError when it is quantized already.
+Tensor hostMatrix(const std::string& name, const Linear& linear, ExecContext& exec);
 
 } // namespace lathe

@@ -13,6 +13,7 @@ const Registry<Study>& studies() {
         list.add(makeLmPerplexity());
         list.add(makeModelCheck());
         list.add(makeModelInfo());
+        list.add(makeQuantBudget());
         list.add(makeQuantCluster());
         list.add(makeQuantExport());
         list.add(makeQuantSensitivity());

@@ -14,6 +14,7 @@ std::unique_ptr<Study> makeLmGenerate();
 std::unique_ptr<Study> makeLmPerplexity();
 std::unique_ptr<Study> makeModelCheck();
 std::unique_ptr<Study> makeModelInfo();
+std::unique_ptr<Study> makeQuantBudget();
 std::unique_ptr<Study> makeQuantCluster();
 std::unique_ptr<Study> makeQuantExport();
 std::unique_ptr<Study> makeQuantSensitivity();

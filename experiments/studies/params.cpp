@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/studies/params.h"
 
+#include "engine/core/check.h"
 #include "engine/core/error.h"
 #include "engine/quant/quantizer.h"
 #include "experiments/calibration_text.h"
@@ -188,6 +189,15 @@ std::int64_t groupSize(const Json& value) {
 std::string textOf(const Json& params, const std::string& name) {
     const auto it = params.find(name);
     return it != params.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+void requireFree(const std::filesystem::path& folder) {
+    std::error_code unreadable;
+    LATHE_CHECK(
+        !std::filesystem::exists(folder, unreadable) ||
+            (std::filesystem::is_directory(folder, unreadable) &&
+             std::filesystem::is_empty(folder, unreadable)),
+        folder.string() + " exists and is not an empty folder; choose another one with --out");
 }
 
 } // namespace lathe

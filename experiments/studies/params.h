@@ -4,6 +4,7 @@
 #include "engine/core/study_info.h"
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,10 @@ std::vector<MetricInfo> languageMetrics();
 std::int64_t groupSize(const Json& value);
 /// A text parameter, empty when it was not given.
 std::string textOf(const Json& params, const std::string& name);
+
+/// Nothing of the user is ever overwritten. @throws InputError naming --out when `folder` exists
+/// and is not an empty folder.
+void requireFree(const std::filesystem::path& folder);
 
 /// Appends `more` to `list`.
 template <class T>

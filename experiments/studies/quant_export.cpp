@@ -67,16 +67,6 @@ std::vector<float> logitsOf(ExecContext& context, const LlamaModel& model) {
     return host;
 }
 
-/// Nothing of the user is ever overwritten.
-void requireFree(const std::filesystem::path& folder) {
-    std::error_code unreadable;
-    LATHE_CHECK(
-        !std::filesystem::exists(folder, unreadable) ||
-            (std::filesystem::is_directory(folder, unreadable) &&
-             std::filesystem::is_empty(folder, unreadable)),
-        folder.string() + " exists and is not an empty folder; choose another one with --out");
-}
-
 /// Refused before anything is computed. @throws InputError when the layout lacks what the method
 /// makes.
 WeightLayout layoutOf(const Spec& spec, const QuantizeChoice& choice) {
