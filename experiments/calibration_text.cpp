@@ -46,8 +46,8 @@ TokenId firstToken(const LoadedModel& model) {
     }
     if (!bos || *bos < 0 || *bos >= model.model->vocabularySize()) {
         throw InputError(
-            model.name + " names no beginning-of-text token to write from; give a calibration text "
-                         "with --text FILE");
+            model.name +
+            " names no beginning-of-text token to write from; calibrate on a text file");
     }
     return *bos;
 }
@@ -134,7 +134,8 @@ Samples ownText(
     const CalibrationProgress& onProgress) {
     const std::string key = model.hash + "|" + std::to_string(choice.samples) + "|" +
                             std::to_string(choice.length) + "|" + std::to_string(choice.seed) +
-                            "|" + std::to_string(kWritingVersion);
+                            "|" + std::to_string(kWritingVersion) + "|" +
+                            std::string(nameOf(context.exec.target()));
     const std::filesystem::path path =
         makeCacheFolder("sensitivity") / ("samples-" + hashText(key) + ".safetensors");
     if (auto samples = readSamples(path, model, choice, context.run)) {
@@ -160,7 +161,7 @@ windowsOf(StudyContext& context, const LoadedModel& model, const CalibrationChoi
     LATHE_CHECK(
         total >= choice.length, path.string() + " has " + std::to_string(total) +
                                     " tokens, a sample needs " + std::to_string(choice.length) +
-                                    "; give a longer text or a shorter --length");
+                                    "; calibrate on a longer text or with shorter samples");
     Random random(choice.seed);
     Samples samples;
     for (int i = 0; i < choice.samples; ++i) {
@@ -181,10 +182,10 @@ CalibrationText calibrationText(
     exact.length = choice.length == 0 ? defaultWindow(model) : choice.length;
     LATHE_CHECK(
         exact.samples >= 1,
-        "--samples " + std::to_string(exact.samples) + ": at least 1 is needed");
+        std::to_string(exact.samples) + " samples of the calibration text: at least 1 is needed");
     LATHE_CHECK(
         exact.length >= 2 && exact.length <= model.model->maxPositions(),
-        "--length " + std::to_string(exact.length) + ": possible are 2 to the " +
+        "samples of " + std::to_string(exact.length) + " tokens: possible are 2 to the " +
             std::to_string(model.model->maxPositions()) + " positions of " + model.name);
     CalibrationText text{.samples = {}, .length = exact.length, .name = "model", .hash = {}};
     if (exact.text.empty()) {

@@ -22,6 +22,17 @@ std::string gigabytes(std::int64_t bytes) {
     return text;
 }
 
+/// What reading changed is in the log of every run that uses the model.
+void logRounding(const LoadedModel& model, RunControl& run) {
+    if (const TableRounding& rounding = model.model->tableRounding(); rounding.entries > 0) {
+        run.log(
+            LogLevel::Info, model.name + ": " + std::to_string(rounding.entries) +
+                                " table entries were rounded to F16, by at most " +
+                                dumpJson(Json(rounding.largest)) +
+                                " of the largest entry of their row");
+    }
+}
+
 std::int64_t positionsOf(const Checkpoint& checkpoint) {
     return std::min(kCachePositions, llamaConfigFrom(checkpoint).maxPositions);
 }
@@ -69,6 +80,7 @@ ModelCache::load(const std::string& nameOrPath, ExecContext& context, RunControl
     const auto known = std::ranges::find(m_slots, key, &Slot::key);
     if (known != m_slots.end()) {
         m_slots.splice(m_slots.begin(), m_slots, known);
+        logRounding(*m_slots.front().model, run);
         return m_slots.front().model;
     }
 
@@ -88,19 +100,30 @@ ModelCache::load(const std::string& nameOrPath, ExecContext& context, RunControl
     }
     requireMemory(nameOrPath, needed, positionsOf(*loaded->checkpoint), context.device());
     loaded->model = LlamaModel::load(*loaded->checkpoint, context);
-    if (const TableRounding& rounding = loaded->model->tableRounding(); rounding.entries > 0) {
-        run.log(
-            LogLevel::Info, nameOrPath + ": " + std::to_string(rounding.entries) +
-                                " table entries were rounded to F16, by at most " +
-                                dumpJson(Json(rounding.largest)) +
-                                " of the largest entry of their row");
-    }
+    logRounding(*loaded, run);
     loaded->tokenizer = loaded->checkpoint->tokenizer();
     loaded->loadSeconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     run.checkpoint();
     m_slots.push_front({key, loaded});
     return loaded;
+}
+
+void requireFloatWeights(const Checkpoint& checkpoint, const std::string& name) {
+    const std::string first = "model.layers.0.self_attn.q_proj.weight";
+    LATHE_CHECK(
+        checkpoint.contains(first),
+        name + " has no float tensor " + first +
+            ": it is quantized already or of another kind; choose the float model it came from");
+    for (const auto& [tensor, entry] : checkpoint.entries()) {
+        if (tensor.starts_with("model.layers.") && tensor.ends_with("_proj.weight")) {
+            const std::string type = checkpoint.storedType(tensor);
+            LATHE_CHECK(
+                type == "F32" || type == "F16" || type == "BF16",
+                name + " is quantized already: it stores " + tensor + " as " + type +
+                    "; choose the float model it came from");
+        }
+    }
 }
 
 } // namespace lathe

@@ -48,6 +48,10 @@ private:
 void requireMemory(
     const std::string& name, std::int64_t needed, std::int64_t positions, Device device);
 
+/// Refuses a model whose block matrices are quantized, or that has none: what is measured against
+/// it, or computed from its weights, would be against a quantized model. @throws InputError
+void requireFloatWeights(const Checkpoint& checkpoint, const std::string& name);
+
 /// $LATHE_RESOURCES, else <exe>/../share/lathe, else the source tree of a build tree.
 std::filesystem::path resourcesFolder();
 /// Path of a bundled name, or the path itself. @throws InputError listing the bundled names.

@@ -157,7 +157,7 @@ QuantizeChoice quantizeChoiceFrom(const Spec& spec) {
         .calibration = calibrationFrom(spec)};
     if (quantizers().at(choice.method).info().usesSparse) {
         choice.sparsity = params.at("sparsity").get<double>();
-        choice.sensitive = params.at("sensitive").get<double>();
+        choice.sensitive = choice.sparsity > 0.0 ? params.at("sensitive").get<double>() : 0.0;
         LATHE_CHECK(
             choice.sensitive <= choice.sparsity,
             "--sparsity " + valueText(choice.sparsity) + " is less than the --sensitive " +

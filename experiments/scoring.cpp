@@ -108,14 +108,17 @@ std::int64_t defaultWindow(const LoadedModel& model) {
     return std::min(kLongestDefaultWindow, positions);
 }
 
+std::vector<std::filesystem::path> trainingRecords(const Json& params) {
+    std::filesystem::path record = resolveModel(textParam(params, "model")) / "training.json";
+    return std::filesystem::is_regular_file(record)
+               ? std::vector<std::filesystem::path>{std::move(record)}
+               : std::vector<std::filesystem::path>{};
+}
+
 std::vector<std::filesystem::path> scoringFiles(const Json& params) {
-    std::vector<std::filesystem::path> files;
+    std::vector<std::filesystem::path> files = trainingRecords(params);
     if (textParam(params, "text").empty()) {
         files.push_back(defaultTextPath());
-    }
-    const std::filesystem::path record = resolveModel(textParam(params, "model")) / "training.json";
-    if (std::filesystem::is_regular_file(record)) {
-        files.push_back(record);
     }
     return files;
 }

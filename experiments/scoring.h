@@ -35,6 +35,9 @@ struct ScoringText {
 ///         the model's positions.
 ScoringText scoringTextFrom(const Json& params, const LoadedModel& model, RunControl& run);
 
+/// The model's own record of its training, where it has one: default lengths come from it.
+std::vector<std::filesystem::path> trainingRecords(const Json& params);
+
 /// The files of `scoringTextFrom` that `params` do not name: the bundled text, and the model's
 /// training.json with its window length.
 std::vector<std::filesystem::path> scoringFiles(const Json& params);

@@ -58,8 +58,11 @@ public:
             }
         }
         writeSensitivities(whole(), record, all);
+        removeBlocks();
+    }
+    void removeBlocks() const {
         std::error_code ignored; // a file left behind costs room alone
-        for (int index = 0; index < layers; ++index) {
+        for (int index = 0; index < m_model.model->config().layers; ++index) {
             std::filesystem::remove(block(index), ignored);
         }
     }
@@ -108,11 +111,13 @@ private:
     std::filesystem::path m_folder;
 };
 
-/// Equal for equal results: weights, ids and the version of what is stored.
-std::string keyOf(const LoadedModel& model, const CalibrationText& text) {
+/// Equal for equal results, up to the number of threads: weights, ids, target and the version of
+/// what is stored.
+std::string keyOf(const LoadedModel& model, const CalibrationText& text, Target target) {
     Hasher hasher;
     hasher.update(
-        model.hash + "|" + std::to_string(text.length) + "|" + std::to_string(kSensitivityVersion));
+        model.hash + "|" + std::to_string(text.length) + "|" + std::to_string(kSensitivityVersion) +
+        "|" + std::string(nameOf(target)));
     for (const std::vector<TokenId>& ids : text.samples) {
         hasher.update(std::as_bytes(std::span(ids)));
     }
@@ -131,14 +136,17 @@ FoundSensitivities findSensitivities(
             context.run.progress(share, what);
         }
     };
+    requireFloatWeights(*model.checkpoint, model.name);
     const CalibrationText text =
         calibrationText(context, model, choice, [&](double share, const std::string& what) {
             report(kTextShare * share, what);
         });
     const SensitivityCache cache(
         context.run, model,
-        makeCacheFolder(std::filesystem::path("sensitivity") / keyOf(model, text)));
+        makeCacheFolder(
+            std::filesystem::path("sensitivity") / keyOf(model, text, context.exec.target())));
     if (auto known = cache.readWhole()) {
+        cache.removeBlocks(); // of a process that ended before it could
         return {.values = std::move(known)};
     }
     std::vector<bool> missing;
@@ -167,10 +175,15 @@ FoundSensitivities findSensitivities(
                 }};
         computeSensitivities(context.run, context.exec, *model.model, request);
     }
-    if (auto known = cache.readWhole()) { // another process was faster, and took the blocks away
+    try {
+        cache.writeWhole();
+    } catch (const Error&) { // another process was faster, and took the blocks away
+        auto known = cache.readWhole();
+        if (known == nullptr) {
+            throw;
+        }
         return {.values = std::move(known), .computedBlocks = count};
     }
-    cache.writeWhole();
     return {
         .values = std::make_shared<const Sensitivities>(Sensitivities::open(cache.whole())),
         .computedBlocks = count};

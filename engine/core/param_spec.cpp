@@ -77,7 +77,7 @@ std::string choiceFile(const ParamSpec& spec, const std::string& value) {
     for (const std::string& choice : spec.choices) {
         const std::string_view beginning =
             std::string_view(choice).substr(0, choice.size() - kFileChoice.size() + 1);
-        if (choice.ends_with(kFileChoice) && value.starts_with(beginning)) {
+        if (choice.ends_with(kFileChoice) && value.starts_with(beginning) && value != choice) {
             return value.substr(beginning.size());
         }
     }

@@ -113,6 +113,10 @@ void saveQuantized(
     const LlamaModel& model, const Checkpoint& source, const Json& provenance,
     const std::filesystem::path& folder, WeightLayout layout = WeightLayout::Own);
 
+/// Whether saveQuantized can write what it needs beside the weights; asked before long work.
+/// @throws Unsupported for a GGUF source with a vocabulary.
+void requireSavable(const Checkpoint& source);
+
 /// Memory that loading and running `checkpoint` takes on a device, in bytes: weights as they will
 /// be held plus a cache of `positions`.
 std::int64_t estimateBytes(const Checkpoint& checkpoint, std::int64_t positions);

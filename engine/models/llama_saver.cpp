@@ -228,16 +228,20 @@ private:
     Json m_modules = Json::object();
 };
 
-void saveQuantized(
-    const LlamaModel& model, const Checkpoint& source, const Json& provenance,
-    const std::filesystem::path& folder, WeightLayout layout) {
-    const bool isFolder = std::filesystem::is_directory(source.path());
-    if (!isFolder && source.tokenizer() != nullptr) {
+void requireSavable(const Checkpoint& source) {
+    if (!std::filesystem::is_directory(source.path()) && source.tokenizer() != nullptr) {
         throw Unsupported(
             source.path().string() +
             ": the vocabulary inside a GGUF file cannot be written to a model folder; quantize the "
             "model's Hugging Face folder instead");
     }
+}
+
+void saveQuantized(
+    const LlamaModel& model, const Checkpoint& source, const Json& provenance,
+    const std::filesystem::path& folder, WeightLayout layout) {
+    requireSavable(source);
+    const bool isFolder = std::filesystem::is_directory(source.path());
     ExecContext context(
         model.m_device,
         ExecOptions{

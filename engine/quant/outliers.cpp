@@ -139,24 +139,38 @@ private:
 Quartiles quartilesOf(ConstView w) {
     LATHE_CHECK(!w.empty(), "quartiles: the matrix is empty");
     std::vector<float> values = widened(w);
-    const double first = quantile(values, 0.25);
-    return {first, quantile(values, 0.75)};
+    const auto bad = std::ranges::find_if(values, [](float v) { return !std::isfinite(v); });
+    LATHE_CHECK(
+        bad == values.end(), "the weight in row " +
+                                 std::to_string((bad - values.begin()) / w.shape[1]) + ", column " +
+                                 std::to_string((bad - values.begin()) % w.shape[1]) +
+                                 " is not finite; only finite weights can be quantized");
+    Quartiles quartiles{.first = quantile(values, 0.25), .third = 0.0};
+    quartiles.third = quantile(values, 0.75);
+    quartiles.unit = quartiles.third - quartiles.first;
+    if (quartiles.unit == 0.0) {
+        double sum = 0.0;
+        for (const float value : values) {
+            sum += std::fabs(static_cast<double>(value) - quartiles.first);
+        }
+        // Of normal numbers: the quartiles' distance over the mean absolute deviation.
+        constexpr double kNormal = 1.3489795 / 0.7978846;
+        quartiles.unit = kNormal * sum / static_cast<double>(values.size());
+    }
+    return quartiles;
 }
 
 double fenceThreshold(const Quartiles& quartiles, double factor) {
-    const double reach = factor * (quartiles.third - quartiles.first);
+    const double reach = factor * quartiles.unit;
     return std::max(std::fabs(quartiles.first - reach), std::fabs(quartiles.third + reach));
 }
 
 double fenceFactor(const Quartiles& quartiles, float weight) {
-    const double magnitude = std::fabs(static_cast<double>(weight));
-    const double range = quartiles.third - quartiles.first;
-    const double reach = std::min(magnitude + quartiles.first, magnitude - quartiles.third);
-    if (range == 0.0) {
-        constexpr double kInfinity = std::numeric_limits<double>::infinity();
-        return reach > 0.0 ? kInfinity : -kInfinity;
+    if (quartiles.unit == 0.0) {
+        return -std::numeric_limits<double>::infinity();
     }
-    return reach / range;
+    const double magnitude = std::fabs(static_cast<double>(weight));
+    return std::min(magnitude + quartiles.first, magnitude - quartiles.third) / quartiles.unit;
 }
 
 std::vector<std::int64_t> largest(ConstView values, std::int64_t count) {

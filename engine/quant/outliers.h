@@ -16,18 +16,21 @@ namespace lathe {
 /// First and third quartile of a matrix, linear between the nearest ranks.
 struct Quartiles {
     double first = 0.0, third = 0.0;
+    /// The unit of the fence: their distance. Where they are equal (a pruned matrix), that of
+    /// normal numbers with the same mean distance from them; 0 for a constant matrix.
+    double unit = 0.0;
 };
 
-/// @param w [out, in] F32 | F16 | BF16 on the host, finite, not empty.
+/// @param w [out, in] F32 | F16 | BF16 on the host, not empty.
+/// @throws InputError for a value that is not finite.
 Quartiles quartilesOf(ConstView w);
 
 /// The fence of a box plot: weights of this magnitude or more are outliers at factor R,
-/// max(|q1 - R * (q3 - q1)|, |q3 + R * (q3 - q1)|).
+/// max(|q1 - R * unit|, |q3 + R * unit|).
 double fenceThreshold(const Quartiles& quartiles, double factor);
 
 /// The largest factor at which a weight is still outside of the fence: ordering the weights of a
-/// model by it is moving one factor over all its matrices. Infinite where the quartiles are equal
-/// and the weight is larger than they are, minus infinity where it is not.
+/// model by it is moving one factor over all its matrices. Minus infinity in a constant matrix.
 double fenceFactor(const Quartiles& quartiles, float weight);
 
 /// Flat indices of the `count` largest values, ascending; of equal values the lowest indices.

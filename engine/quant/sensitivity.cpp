@@ -64,7 +64,7 @@ SensitivityRecord recordOf(const SafetensorsFile& file) {
             where + " has version " + std::to_string(version) + ", this program reads " +
             std::to_string(kSensitivityVersion) + "; compute it again");
     }
-    return {
+    SensitivityRecord record{
         .modelHash = valueAt<std::string>(json, "model_hash", where),
         .text = valueAt<std::string>(json, "text", where),
         .textHash = valueAt<std::string>(json, "text_hash", where),
@@ -74,6 +74,12 @@ SensitivityRecord recordOf(const SafetensorsFile& file) {
         .loss = valueAt<double>(json, "loss", where),
         .device = valueAt<std::string>(json, "device", where),
         .build = valueAt<std::string>(json, "build", where)};
+    if (record.samples < 1 || record.length < 2) {
+        throw FormatError(
+            where + " tells of " + std::to_string(record.samples) + " samples of " +
+            std::to_string(record.length) + " tokens; the file is damaged");
+    }
+    return record;
 }
 
 } // namespace

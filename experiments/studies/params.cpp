@@ -121,7 +121,11 @@ std::vector<ParamSpec> quantizerParams(bool sweep) {
          .unit = "%",
          .minimum = 0,
          .maximum = 20,
-         .advanced = true},
+         .advanced = true}};
+}
+
+std::vector<ParamSpec> calibrationParams() {
+    return {
         {.name = "calibration",
          .kind = ParamKind::File,
          .help = "Text that sensitivities are computed on; without one, what the model itself "

@@ -15,9 +15,12 @@ namespace lathe {
 ParamSpec modelParam();
 /// `text`, `clean`, `window`, `stride`, `bos`, `tail`, `max_windows`: see scoringTextFrom.
 std::vector<ParamSpec> scoringParams();
-/// `method`, `bits`, `group`, `sparsity`, `sensitive` and the calibration of sensitivities; with
-/// `sweep`, the first four take several values and `method` may be a file.
+/// `method`, `bits`, `group`, `sparsity`, `sensitive`; with `sweep`, the first four take
+/// several values and `method` may be a file.
 std::vector<ParamSpec> quantizerParams(bool sweep);
+/// `calibration`, `calibration_clean`, `calibration_samples`, `calibration_length`: the text of
+/// sensitivities.
+std::vector<ParamSpec> calibrationParams();
 /// perplexity, bits_per_byte (with bounds), nll, tokens, windows, protocol.
 std::vector<MetricInfo> languageMetrics();
 

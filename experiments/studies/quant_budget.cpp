@@ -58,11 +58,7 @@ std::vector<ParamSpec> describeParams() {
           .kind = ParamKind::Flag,
           .defaultValue = true,
           .help = "Quantize the model as planned and score a text with it"}});
-    for (ParamSpec& param : quantizerParams(false)) {
-        if (param.name.starts_with("calibration")) {
-            params.push_back(std::move(param));
-        }
-    }
+    append(params, calibrationParams());
     append(params, scoringParams());
     return params;
 }
@@ -318,9 +314,10 @@ Json provenanceOf(const Limit& limit, const LoadedModel& source, const Sensitivi
 
 /// @return bytes on disk, of which there are never more than the limit.
 std::int64_t exportModel(
-    const LlamaModel& model, const Checkpoint& source, const Json& provenance,
-    const std::filesystem::path& folder, const Json& metrics, const Limit& limit) {
-    saveQuantized(model, source, provenance, folder);
+    const LlamaModel& model, const LoadedModel& source, const Json& provenance, const Json& metrics,
+    const Limit& limit) {
+    const std::filesystem::path folder = textOf(metrics, "path");
+    saveQuantized(model, *source.checkpoint, provenance, folder);
     const std::int64_t bytes = Checkpoint::open(folder)->fileBytes();
     const auto planned = metrics.at("planned_file_bytes").get<std::int64_t>();
     if (bytes > planned || (limit.bytes > 0 && bytes > limit.bytes)) {
@@ -401,9 +398,11 @@ Json QuantBudget::run(const Spec& spec, StudyContext& context) const {
         {"computed_curves", found.computed},
         {"curve_seconds", secondsSince(curveStart)},
         {"path", folder.string()}};
-    const Json provenance = provenanceOf(limit, *source, record);
+    // Numbers as long as any: what a file takes at least does not hang on the limit's digits.
+    const Limit longest{static_cast<std::int64_t>(kMostBytes), 31.400000000000002};
     const BudgetProblem problem(
-        *source, found.modules, static_cast<double>(record.length - 1), provenance);
+        *source, found.modules, static_cast<double>(record.length - 1),
+        provenanceOf(longest, *source, record));
     const std::int64_t spendable = problem.spendable(limit);
     const auto planStart = Clock::now();
     const BudgetPlan plan = planBudget(problem.options(limit), spendable);
@@ -418,7 +417,7 @@ Json QuantBudget::run(const Spec& spec, StudyContext& context) const {
         metrics["average_bits"] = made->averageQuantizedBits();
         if (!folder.empty()) {
             metrics["file_bytes"] =
-                exportModel(*made, *source->checkpoint, provenance, folder, metrics, limit);
+                exportModel(*made, *source, provenanceOf(limit, *source, record), metrics, limit);
         }
         if (isMeasured) {
             auto& reference = *context.cache.get<std::unique_ptr<SweepReference>>("reference", [&] {

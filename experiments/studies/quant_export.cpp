@@ -4,6 +4,7 @@
 #include "engine/quant/quantizer.h"
 #include "experiments/quantize_model.h"
 #include "experiments/runner.h"
+#include "experiments/scoring.h"
 #include "experiments/studies/factories.h"
 #include "experiments/studies/params.h"
 
@@ -22,6 +23,7 @@ StudyInfo describeStudy() {
             "Quantizes a language model, writes it as a folder, reads that back and compares",
         .params = {modelParam()}};
     append(info.params, quantizerParams(false));
+    append(info.params, calibrationParams());
     info.params.push_back(
         {.name = "layout",
          .kind = ParamKind::Choice,
@@ -108,6 +110,9 @@ class QuantExport : public Study {
 public:
     const StudyInfo& info() const override { return m_info; }
     Json run(const Spec& spec, StudyContext& context) const override;
+    std::vector<std::filesystem::path> inputFiles(const Spec& spec) const override {
+        return trainingRecords(spec.params);
+    }
 
 private:
     StudyInfo m_info = describeStudy();
@@ -120,6 +125,8 @@ Json QuantExport::run(const Spec& spec, StudyContext& context) const {
     const WeightLayout layout = layoutOf(spec, choice);
     const auto source =
         context.models.load(textOf(spec.params, "model"), context.exec, context.run);
+    requireFloatWeights(*source->checkpoint, source->name);
+    requireSavable(*source->checkpoint);
     const QuantizedModel made =
         quantizeModel(context, *source, choice, [&](double share, const std::string& what) {
             context.run.progress(0.7 * share, choice.title() + ": " + what);

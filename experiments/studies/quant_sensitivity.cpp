@@ -2,6 +2,7 @@
 #include "engine/core/check.h"
 #include "engine/core/hash.h"
 #include "engine/io/mapped_file.h"
+#include "experiments/scoring.h"
 #include "experiments/sensitivities.h"
 #include "experiments/studies/factories.h"
 #include "experiments/studies/params.h"
@@ -83,18 +84,13 @@ class QuantSensitivity : public Study {
 public:
     const StudyInfo& info() const override { return m_info; }
     Json run(const Spec& spec, StudyContext& context) const override;
-    std::vector<std::filesystem::path> inputFiles(const Spec& spec) const override;
+    std::vector<std::filesystem::path> inputFiles(const Spec& spec) const override {
+        return trainingRecords(spec.params);
+    }
 
 private:
     StudyInfo m_info = describeStudy();
 };
-
-/// The window length hangs on the model's own record.
-std::vector<std::filesystem::path> QuantSensitivity::inputFiles(const Spec& spec) const {
-    const auto record = resolveModel(textOf(spec.params, "model")) / "training.json";
-    return std::filesystem::is_regular_file(record) ? std::vector<std::filesystem::path>{record}
-                                                    : std::vector<std::filesystem::path>{};
-}
 
 Json QuantSensitivity::run(const Spec& spec, StudyContext& context) const {
     std::filesystem::path path = freeTarget(spec);

@@ -23,50 +23,10 @@ double secondsSince(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-StudyInfo describeStudy() {
-    StudyInfo info{
-        .id = "quant.sweep",
-        .title = "Quantization sweep",
-        .summary =
-            "Quantizes a language model in several ways and measures size and loss of quality",
-        .paper = "SqueezeLLM (arXiv 2306.07629)",
-        .params = {modelParam()}};
-    append(info.params, quantizerParams(true));
-    append(info.params, scoringParams());
-    append<ParamSpec>(
-        info.params,
-        {{.name = "prompt",
-          .kind = ParamKind::Text,
-          .defaultValue = "It was a dark night, and the old captain",
-          .help = "Every cell continues this text greedily, for a look at what is lost",
-          .advanced = true},
-         {.name = "sample_tokens",
-          .kind = ParamKind::Integer,
-          .defaultValue = 48,
-          .help = "Length of that sample; 0: none",
-          .unit = "token",
-          .minimum = 0,
-          .maximum = 4096,
-          .advanced = true},
-         {.name = "tensors",
-          .kind = ParamKind::Text,
-          .defaultValue = "all",
-          .help = "Quantize all matrices together (all), each one alone (each), or the one named",
-          .advanced = true},
-         {.name = "predict",
-          .kind = ParamKind::Flag,
-          .defaultValue = false,
-          .help = "Predict the loss from sensitivities for methods that do without them, too",
-          .advanced = true},
-         {.name = "skip",
-          .kind = ParamKind::Text,
-          .defaultValue = "",
-          .help = "Cells to leave out of the grid: method:bits or method:bits:group, separated by "
-                  "commas",
-          .advanced = true}});
-    info.metrics = languageMetrics();
+std::vector<MetricInfo> sweepMetrics() {
+    std::vector<MetricInfo> metrics = languageMetrics();
     append<MetricInfo>(
-        info.metrics,
+        metrics,
         {{"kl_mean", "KL divergence from float", "nat", -1, "Mean over the scored tokens"},
          {"kl_mean_low", "KL divergence, lower bound", "nat", 0, "95 % bootstrap over windows"},
          {"kl_mean_high", "KL divergence, upper bound", "nat", 0, "95 % bootstrap over windows"},
@@ -100,6 +60,58 @@ StudyInfo describeStudy() {
          {"sample", "Sample", "", 0, "Greedy continuation of the prompt"},
          {"sample_ids", "Sample ids", "", 0, {}},
          {"output_hash", "Hash of losses and sample", "", 0, {}}});
+    return metrics;
+}
+
+StudyInfo describeStudy() {
+    StudyInfo info{
+        .id = "quant.sweep",
+        .title = "Quantization sweep",
+        .summary =
+            "Quantizes a language model in several ways and measures size and loss of quality",
+        .paper = "SqueezeLLM (arXiv 2306.07629)",
+        .params = {modelParam()}};
+    append(info.params, quantizerParams(true));
+    append(info.params, calibrationParams());
+    append(info.params, scoringParams());
+    append<ParamSpec>(
+        info.params,
+        {{.name = "prompt",
+          .kind = ParamKind::Text,
+          .defaultValue = "It was a dark night, and the old captain",
+          .help = "Every cell continues this text greedily, for a look at what is lost",
+          .advanced = true},
+         {.name = "sample_tokens",
+          .kind = ParamKind::Integer,
+          .defaultValue = 48,
+          .help = "Length of that sample; 0: none",
+          .unit = "token",
+          .minimum = 0,
+          .maximum = 4096,
+          .advanced = true},
+         {.name = "tensors",
+          .kind = ParamKind::Text,
+          .defaultValue = "all",
+          .help = "Quantize all matrices together (all), each one alone (each), or the one named",
+          .advanced = true},
+         {.name = "predict",
+          .kind = ParamKind::Flag,
+          .defaultValue = false,
+          .help = "Predict the loss from sensitivities for methods that do without them, too",
+          .advanced = true},
+         {.name = "against_kmeans",
+          .kind = ParamKind::Flag,
+          .defaultValue = true,
+          .help =
+              "Compare each divergence with that of kmeans at the same bits, if the sweep has it",
+          .advanced = true},
+         {.name = "skip",
+          .kind = ParamKind::Text,
+          .defaultValue = "",
+          .help = "Cells to leave out of the grid: method:bits or method:bits:group, separated by "
+                  "commas",
+          .advanced = true}});
+    info.metrics = sweepMetrics();
     return info;
 }
 
@@ -107,6 +119,12 @@ class QuantSweep : public Study {
 public:
     const StudyInfo& info() const override { return m_info; }
     std::vector<Json> cells(const Spec& spec) const override {
+        if (const std::string calibration = textOf(spec.params, "calibration");
+            !calibration.empty()) {
+            const std::string scored = textOf(spec.params, "text");
+            requireDifferentText(
+                calibration, scored.empty() ? defaultTextPath() : std::filesystem::path(scored));
+        }
         return sweepCells(spec, sweepFacts(spec));
     }
     Json run(const Spec& spec, StudyContext& context) const override;
@@ -123,22 +141,6 @@ public:
 private:
     StudyInfo m_info = describeStudy();
 };
-
-/// What plain k-means does to the same matrices at the same bits is what others are compared with.
-void putAgainstKmeans(
-    Json& metrics, const Spec& spec, RunCache& cache, const CellMeasurement& cell) {
-    const auto& params = spec.params;
-    const std::string key =
-        "kmeans " + valueText(params.at("bits")) + " " + textOf(params, "tensors");
-    auto& baseline = cache.get<std::vector<double>>(key, [] { return std::vector<double>(); });
-    if (params.at("method") == "kmeans") {
-        baseline = cell.kl;
-    } else if (!baseline.empty()) {
-        const PairedComparison compared =
-            pairedBootstrap(cell.kl, baseline, cell.tokens, spec.seed);
-        putWithInterval(metrics, "kl_over_kmeans", compared.ratio, compared.ratioInterval);
-    }
-}
 
 void putSample(
     Json& metrics, const Spec& spec, StudyContext& context, const SweepReference& reference,
@@ -206,12 +208,6 @@ void quantizeSetting(
     choice.tensors = textOf(spec.params, "tensors");
     choice.predict = spec.params.at("predict").get<bool>();
     setting.title = choice.title();
-    if (!choice.calibration.text.empty()) {
-        const std::string scored = textOf(spec.params, "text");
-        requireDifferentText(
-            choice.calibration.text,
-            scored.empty() ? defaultTextPath() : std::filesystem::path(scored));
-    }
     QuantizedModel made = quantizeModel(
         context, *reference.model, choice, [&](double share, const std::string& what) {
             context.run.progress(0.4 * share, setting.title + ": " + what);
@@ -273,6 +269,48 @@ std::vector<double> measure(
     return seconds;
 }
 
+std::string baselineKey(const Spec& spec) {
+    return "kmeans " + valueText(spec.params.at("bits")) + " " + textOf(spec.params, "tensors");
+}
+
+/// The divergence of each window under plain k-means of the same matrices and bits. That cell came
+/// before this one; where it was finished in an earlier run, it is measured once more.
+const std::vector<double>&
+baselineOf(const Spec& spec, StudyContext& context, SweepReference& reference) {
+    return context.cache.get<std::vector<double>>(baselineKey(spec), [&] {
+        const QuantizeChoice choice{
+            .method = "kmeans",
+            .bits = spec.params.at("bits").get<int>(),
+            .tensors = textOf(spec.params, "tensors"),
+            .calibration = {}};
+        const std::string title = choice.title() + ", to compare with: ";
+        const QuantizedModel made =
+            quantizeModel(context, *reference.model, choice, [&](double, const std::string& what) {
+                context.run.progress(0.9, title + what);
+            });
+        CellMeasurement cell;
+        measureWindows(
+            context, reference, made.model.get(),
+            [&](std::size_t w) {
+                context.run.progress(0.9, title + "window " + std::to_string(w + 1));
+            },
+            cell);
+        return cell.kl;
+    });
+}
+
+void putAgainstKmeans(
+    Json& metrics, const Spec& spec, StudyContext& context, SweepReference& reference,
+    const CellMeasurement& cell) {
+    if (spec.params.at("method") == "kmeans") {
+        context.cache.get<std::vector<double>>(baselineKey(spec), [&] { return cell.kl; });
+    } else if (spec.params.at("against_kmeans").get<bool>()) {
+        const PairedComparison compared =
+            pairedBootstrap(cell.kl, baselineOf(spec, context, reference), cell.tokens, spec.seed);
+        putWithInterval(metrics, "kl_over_kmeans", compared.ratio, compared.ratioInterval);
+    }
+}
+
 Json QuantSweep::run(const Spec& spec, StudyContext& context) const {
     auto& reference = *context.cache.get<std::unique_ptr<SweepReference>>(
         "reference", [&] { return std::make_unique<SweepReference>(spec.params, context); });
@@ -284,9 +322,7 @@ Json QuantSweep::run(const Spec& spec, StudyContext& context) const {
     Json metrics = setting.facts;
     putLanguageScores(metrics, cell.scores, spec.seed);
     putDistances(metrics, cell, spec.seed);
-    if (!setting.isFloat) {
-        putAgainstKmeans(metrics, spec, context.cache, cell);
-    }
+    putAgainstKmeans(metrics, spec, context, reference, cell);
     context.run.progress(0.9, setting.title + ": sample");
     const auto sampleStart = Clock::now();
     putSample(metrics, spec, context, reference, setting.model(reference));

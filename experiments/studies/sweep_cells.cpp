@@ -49,12 +49,12 @@ bool isSkipped(const std::vector<std::string>& skipped, const Json& cell) {
 }
 
 /// Parameters that only some methods use, as a cell of `method` has them: what is not used is 0 or
-/// its default, so that a cell is known again whatever else the sweep asks for.
+/// its default, so that all values of what a method ignores give one cell.
 void dropUnused(Json& cell, const QuantizerInfo* info, bool predicted) {
     if (info == nullptr || !info->usesGroups) {
         cell["group"] = 0;
     }
-    if (info == nullptr || !info->usesSparse) {
+    if (info == nullptr || !info->usesSparse || cell.at("sparsity").get<double>() == 0.0) {
         cell["sparsity"] = 0;
         cell["sensitive"] = 0;
     }
@@ -73,8 +73,7 @@ public:
         : m_spec(spec), m_facts(facts), m_skip(skippedCells(textOf(spec.params, "skip"))),
           m_base(spec.params) {
         m_base.erase("skip");
-        m_predict = m_base.value("predict", false);
-        m_base["predict"] = m_predict;
+        m_compare = m_base.at("against_kmeans").get<bool>();
     }
 
     void addFloat() {
@@ -83,6 +82,7 @@ public:
         cell["bits"] = m_facts.floatBits;
         cell["tensors"] = "all";
         cell["predict"] = false;
+        cell["against_kmeans"] = false;
         dropUnused(cell, nullptr, false);
         m_cells.push_back(std::move(cell));
     }
@@ -127,16 +127,34 @@ private:
     void push(Json cell, const std::string& method, const QuantizerInfo* info) {
         cell["method"] = method;
         dropUnused(cell, info, cell.at("predict").get<bool>());
+        requireShares(cell);
+        cell["against_kmeans"] = m_compare && hasKmeans(cell);
         if (!isSkipped(m_skip, cell) && std::ranges::find(m_cells, cell) == m_cells.end()) {
             m_cells.push_back(std::move(cell));
         }
+    }
+
+    /// @throws InputError when more weights are to be sensitive than leave the tables.
+    static void requireShares(const Json& cell) {
+        LATHE_CHECK(
+            cell.at("sensitive").get<double>() <= cell.at("sparsity").get<double>(),
+            "--sparsity " + valueText(cell.at("sparsity")) + " is less than the --sensitive " +
+                valueText(cell.at("sensitive")) + " that is part of it");
+    }
+
+    /// Whether plain k-means of the same matrices and bits came before.
+    bool hasKmeans(const Json& cell) const {
+        return std::ranges::any_of(m_cells, [&cell](const Json& other) {
+            return other.at("method") == "kmeans" && cell.at("method") != "kmeans" &&
+                   other.at("bits") == cell.at("bits") && other.at("tensors") == cell.at("tensors");
+        });
     }
 
     const Spec& m_spec;
     const SweepFacts& m_facts;
     std::vector<std::string> m_skip;
     Json m_base;
-    bool m_predict = false;
+    bool m_compare = true;
     std::vector<Json> m_cells;
 };
 
@@ -160,6 +178,18 @@ double storedAverageBits(const Checkpoint& checkpoint) {
     return weights > 0.0 ? 8.0 * bytes / weights : 0.0;
 }
 
+namespace {
+
+/// A file of llama.cpp. @throws InputError for anything else.
+std::unique_ptr<Checkpoint> openFile(const std::filesystem::path& path) {
+    LATHE_CHECK(
+        path.extension() == ".gguf" && std::filesystem::is_regular_file(path),
+        path.string() + ": no .gguf file can be read there; check the path");
+    return Checkpoint::open(path);
+}
+
+} // namespace
+
 std::string sweepFile(const std::string& method) {
     constexpr std::string_view kBeginning = "gguf:";
     return method.starts_with(kBeginning) ? method.substr(kBeginning.size()) : std::string();
@@ -168,12 +198,7 @@ std::string sweepFile(const std::string& method) {
 SweepFacts sweepFacts(const Spec& spec) {
     const std::string model = textOf(spec.params, "model");
     const auto checkpoint = Checkpoint::open(resolveModel(model));
-    const std::string matrix = "model.layers.0.self_attn.q_proj.weight";
-    if (!checkpoint->contains(matrix)) {
-        throw InputError(
-            model + " has no float tensor " + matrix +
-            ": it is quantized already or of another kind; choose the float model it came from");
-    }
+    requireFloatWeights(*checkpoint, model);
     SweepFacts facts{.floatBits = static_cast<int>(std::lround(storedAverageBits(*checkpoint)))};
     // The order of the layers, not of the names.
     for (int layer = 0;; ++layer) {
@@ -190,17 +215,25 @@ SweepFacts sweepFacts(const Spec& spec) {
     for (const Json& method : axisValues(spec, "method")) {
         const auto text = method.get<std::string>();
         if (const std::string file = sweepFile(text); !file.empty()) {
-            facts.fileBits[text] =
-                static_cast<int>(std::lround(storedAverageBits(*Checkpoint::open(file))));
+            facts.fileBits[text] = static_cast<int>(storedAverageBits(*openFile(file)));
         }
     }
+    const std::string tensors = textOf(spec.params, "tensors");
+    LATHE_CHECK(
+        tensors == "all" || tensors == "each" ||
+            std::ranges::find(facts.modules, tensors) != facts.modules.end(),
+        "--tensors: '" + tensors + "' is neither all, each nor a matrix of " + model + " such as " +
+            facts.modules.front());
     return facts;
 }
 
 std::vector<Json> sweepCells(const Spec& spec, const SweepFacts& facts) {
     CellGrid grid(spec, facts);
     grid.addFloat();
-    for (const Json& method : axisValues(spec, "method")) {
+    std::vector<Json> methods = axisValues(spec, "method");
+    // What others are compared with comes before them.
+    std::ranges::stable_partition(methods, [](const Json& method) { return method == "kmeans"; });
+    for (const Json& method : methods) {
         grid.add(method.get<std::string>());
     }
     return grid.take();

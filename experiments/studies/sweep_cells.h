@@ -16,19 +16,22 @@ inline constexpr const char* kFloatMethod = "float";
 
 /// What the cells need to know of the models that a Spec names.
 struct SweepFacts {
-    int floatBits = 16;                    ///< of the float model's matrices as stored
-    std::vector<std::string> modules{};    ///< its block matrices, in order
-    std::map<std::string, int> fileBits{}; ///< of the files named by methods such as "gguf:FILE"
+    int floatBits = 16;                 ///< of the float model's matrices as stored
+    std::vector<std::string> modules{}; ///< its block matrices, in order
+    /// Whole average bits of the files named by methods such as "gguf:FILE": 4 of Q4_K's 4.5.
+    std::map<std::string, int> fileBits{};
 };
 
 /// Looks at the headers of the model and of the files.
-/// @throws InputError when the model is quantized already or of another kind.
+/// @throws InputError when the model is quantized already or of another kind, a file is no .gguf
+/// file, or `tensors` names no matrix.
 SweepFacts sweepFacts(const Spec& spec);
 
-/// One cell of method `float` first, then method x bits x group x sparsity in the order of the
-/// Spec, without the cells of `skip`; one per matrix when `tensors` is "each". `group` becomes a
-/// number (none is 0). Parameters that a method does not use are 0, so it gets one cell for all
-/// their values.
+/// One cell of method `float` first, then those of k-means, which others are compared with
+/// (`against_kmeans`), then method x bits x group x sparsity in the order of the Spec, without the
+/// cells of `skip`; one per matrix when `tensors` is "each". `group` becomes a number (none is 0).
+/// Parameters that a method does not use are 0, so it gets one cell for all their values.
+/// @throws InputError when more weights are to be sensitive than leave the tables.
 std::vector<Json> sweepCells(const Spec& spec, const SweepFacts& facts);
 
 /// The values of an axis, or the one fixed value.

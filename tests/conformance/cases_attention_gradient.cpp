@@ -51,6 +51,8 @@ void addAttentionGradientCases(std::vector<Check>& checks) {
     addSizes(checks, {.tokens = 33, .heads = 4, .kvHeads = 4, .headDim = 32});
     addSizes(checks, {.tokens = 70, .heads = 6, .kvHeads = 2, .headDim = 40}, {.shifted = true});
     addSizes(checks, {.tokens = 130, .heads = 3, .kvHeads = 1, .headDim = 64});
+    addSizes(checks, {.tokens = 37, .heads = 4, .kvHeads = 2, .headDim = 128});
+    addSizes(checks, {.tokens = 21, .heads = 2, .kvHeads = 1, .headDim = 96});
     addSizes(checks, {.tokens = 65, .heads = 2, .kvHeads = 2, .headDim = 256});
     addSizes(checks, {.tokens = 40, .heads = 2, .kvHeads = 2, .headDim = 64, .size = 60.0});
     addSizes(checks, {.tokens = 5, .heads = 2, .kvHeads = 1, .headDim = 300});

@@ -34,7 +34,8 @@ void addSquaredGradientCases(std::vector<Check>& checks) {
     addSizes(checks, {3, 5, 2});
     addSizes(checks, {31, 33, 17}, {.shifted = true});
     addSizes(checks, {255, 300, 70});
-    addSizes(checks, {9, 70000, 33}); // more than one tile on a CPU, the last one of few rows
+    addSizes(checks, {9, 70000, 33});  // more than one tile on a CPU, the last one of few rows
+    addSizes(checks, {5, 30000, 300}); // the same on a GPU
     addSizes(checks, {0, 4, 4}, {.throughRun = true});
     addSizes(checks, {4, 0, 4}, {.throughRun = true});
 }

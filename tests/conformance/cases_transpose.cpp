@@ -28,6 +28,7 @@ void addTransposeCases(std::vector<Check>& checks) {
         addShape(checks, dtype, {16, 16});
         addShape(checks, dtype, {33, 45}, {.shifted = true});
         addShape(checks, dtype, {255, 704});
+        addShape(checks, dtype, {1030, 1100}); // more tiles than a GPU has blocks
         addShape(checks, dtype, {0, 5}, {.throughRun = true});
     }
 }

@@ -14,7 +14,7 @@ struct Clustering {
 };
 
 /// Exact weighted 1-D k-means of one row for every k = 1..maxClusters at once, by dynamic
-/// programming over merged, sorted values in double precision; lowest split on ties. A row whose
+/// programming over merged, sorted values in double precision; lowest split where costs are equal as computed. A row whose
 /// weights are all zero counts every value alike; a cluster of zero weight has the plain mean as
 /// centroid. Sums over ranges are differences of prefix sums; where their rounding could tell in
 /// the result (see kTrusted), the row is solved again with sums of each range's own, in O(k * n^2)

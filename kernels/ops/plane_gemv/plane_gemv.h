@@ -56,6 +56,8 @@ void run(ExecContext& context, const PlaneArrange& op);
 /// @note Cost: out * (in * bits / 8 + 2^bits * 4) bytes read. The CUDA kernel rounds x to 16-bit
 ///       fixed point: each x moves by at most 2^-16 of the largest magnitude, y by some 4e-5 of its
 ///       norm for normal x. An x that is not finite makes all of y NaN.
+///       It reads planes and coefficients before the kernel in front of it ends: whoever writes
+///       them waits for the stream before the first product.
 /// @see  SqueezeLLM (arXiv 2306.07629) section 4.3 for the format; docs/adr/0005-bit-planes.md.
 struct PlaneGemv {
     ConstView x;            ///< [1, in] F32

@@ -7,6 +7,7 @@
 #include "kernels/core/half.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 namespace lathe {
@@ -161,6 +162,7 @@ void checkSparse(const SparseView& sparse, std::int64_t in, const std::string& n
             name + ": the row pointers of the sparse part do not lead from 0 to its " +
             std::to_string(count) + " values");
     }
+    const Values values(sparse.values);
     for (std::size_t row = 0; row + 1 < pointers.size(); ++row) {
         if (pointers[row + 1] < pointers[row] || pointers[row + 1] > count) {
             fail(row, "ends before it begins or beyond the last value");
@@ -172,6 +174,9 @@ void checkSparse(const SparseView& sparse, std::int64_t in, const std::string& n
                 fail(
                     row, "names column " + std::to_string(column) + " after column " +
                              std::to_string(previous) + " of " + std::to_string(in));
+            }
+            if (!std::isfinite(values[i])) {
+                fail(row, "holds a value that is not finite in column " + std::to_string(column));
             }
             previous = column;
         }

@@ -20,7 +20,7 @@ struct SparseView {
     ConstView values;      ///< [count] F16 | F32
 };
 
-/// y += x * S^T. Sums of one result are added in the order of the columns.
+/// y += x * S^T. The products of one result are added in a fixed order: equal inputs, equal bits.
 struct SpmvCsr {
     ConstView x; ///< [rows, in] F32, in <= 65536
     SparseView sparse;
@@ -37,7 +37,8 @@ struct AddSparse {
 };
 void run(ExecContext& context, const AddSparse& op);
 
-/// Whether pointers and columns (on the host) describe a matrix with `in` columns.
+/// Whether pointers and columns (on the host) describe a matrix with `in` columns, its values being
+/// finite.
 /// @param name begins the message. @throws FormatError naming the row.
 void checkSparse(const SparseView& sparse, std::int64_t in, const std::string& name);
 

@@ -35,7 +35,7 @@ __global__ void spmvKernel(
     for (std::int64_t row = blockIdx.y; row < rows && from < to; row += gridDim.y) {
         float sum = 0.0F;
 #pragma unroll 4
-        for (std::int32_t i = from + lane; i < to; i += 32) {
+        for (std::int64_t i = from + lane; i < to; i += 32) {
             sum = fmaf(widen(sparse.values[i]), x[row * in + sparse.columns[i]], sum);
         }
         sum = warpSum(sum);
@@ -52,8 +52,8 @@ __global__ void addKernel(const Rows<Value> sparse, float* w, std::int64_t count
         return;
     }
     const std::int32_t to = sparse.pointers[row + 1];
-    for (std::int32_t i = sparse.pointers[row] + static_cast<int>(threadIdx.x % 32); i < to;
-         i += 32) {
+    for (std::int64_t i = sparse.pointers[row] + static_cast<std::int64_t>(threadIdx.x % 32);
+         i < to; i += 32) {
         w[row * in + sparse.columns[i]] += widen(sparse.values[i]);
     }
 }

@@ -23,7 +23,7 @@ namespace {
 constexpr std::int64_t kGrain = 32768;
 /// Gradients per tile: on a CPU they stay in the last cache, a GPU needs enough rows to fill it.
 constexpr std::int64_t kCpuTileBytes = std::int64_t{4} << 20;
-constexpr std::int64_t kCudaTileBytes = std::int64_t{64} << 20;
+constexpr std::int64_t kCudaTileBytes = std::int64_t{32} << 20;
 
 void squaredGradientScalar(ExecContext&, const SquaredGradient& op) {
     const std::int64_t rows = op.x.shape[0];

@@ -48,7 +48,7 @@ void launch(ExecContext& context, const Transpose& op) {
     if (tiles == 0) {
         return;
     }
-    const auto blocks = static_cast<unsigned>(std::min<std::int64_t>(tiles, 65536));
+    const auto blocks = static_cast<unsigned>(std::min<std::int64_t>(tiles, 1024));
     withFloatType(op.x.dtype, [&](auto zero) {
         using T = decltype(zero);
         transposeKernel<T><<<blocks, dim3(kTile, kTileRows), 0, context.cuda()->stream>>>(

@@ -121,15 +121,41 @@ void OutliersTest::countsAreExactWithTies() {
     QCOMPARE(choice.positions[1].back(), 193);
 }
 
+/// Pruned matrices: magnitude decides, in all of them.
 void OutliersTest::equalQuartiles() {
-    const Quartiles zero{0.0, 0.0};
-    QCOMPARE(fenceFactor(zero, 0.0F), -std::numeric_limits<double>::infinity());
-    QCOMPARE(fenceFactor(zero, -0.1F), std::numeric_limits<double>::infinity());
-    std::vector<float> w(200, 0.5F);
-    w[17] = -3.0F;
-    w[18] = 0.25F;
-    const Tensor matrix = test::matrix(2, 100, w);
-    QCOMPARE(chosen({{matrix.view()}}, {.outliers = 0.005}).positions[0], Positions{17});
+    const auto pruned = [](std::uint64_t seed) {
+        std::vector<float> w = test::heavyTailed(2000, 1.0, seed);
+        for (std::size_t i = 0; i < w.size(); ++i) {
+            w[i] = i % 5 < 4 ? 0.0F : w[i];
+        }
+        return w;
+    };
+    const std::vector<float> a = pruned(8), b = pruned(9);
+    const Tensor first = test::matrix(20, 100, a), second = test::matrix(20, 100, b);
+    const SparseChoice choice = chosen({{first.view()}, {second.view()}}, {.outliers = 0.005});
+    QCOMPARE(choice.positions[0].size() + choice.positions[1].size(), 20U);
+    QVERIFY(std::isfinite(choice.factor));
+    for (const auto& [w, positions] :
+         {std::pair{a, choice.positions[0]}, {b, choice.positions[1]}}) {
+        QVERIFY(!positions.empty());
+        const auto magnitude = [&w = w](std::int64_t i) {
+            return std::fabs(w[static_cast<std::size_t>(i)]);
+        };
+        float least = std::numeric_limits<float>::infinity();
+        for (const std::int64_t i : positions) {
+            least = std::min(least, magnitude(i));
+        }
+        for (std::int64_t i = 0; i < 2000; ++i) {
+            QCOMPARE(magnitude(i) >= least, std::ranges::binary_search(positions, i));
+        }
+    }
+    const Tensor constant = test::matrix(2, 100, std::vector<float>(200, 0.5F));
+    QCOMPARE(
+        fenceFactor(quartilesOf(constant.view()), 0.5F), -std::numeric_limits<double>::infinity());
+    std::vector<float> bad(200, 1.0F);
+    bad[117] = std::numeric_limits<float>::quiet_NaN();
+    LATHE_VERIFY_THROWS(
+        quartilesOf(test::matrix(2, 100, bad).view()), InputError, "row 1, column 17");
 }
 
 void OutliersTest::sensitiveWeightsNeedSensitivities() {

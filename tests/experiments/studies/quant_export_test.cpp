@@ -20,6 +20,7 @@ private slots:
     void aQuantizedModelIsNotQuantizedAgain();
     void nothingIsOverwritten();
     void theReferenceLayoutGivesTheSameModel();
+    void sparsePartsAndTheirOriginAreWritten();
     void theReferenceLayoutHoldsTablesOnly();
     void roundedTablesAreLogged();
 };
@@ -69,6 +70,22 @@ void QuantExportTest::aQuantizedModelIsNotQuantizedAgain() {
     QVERIFY2(
         sweep.last.message.find("quantized already") != std::string::npos,
         sweep.last.message.c_str());
+}
+
+void QuantExportTest::sparsePartsAndTheirOriginAreWritten() {
+    const test::TemporaryFolder folder;
+    qputenv("XDG_CACHE_HOME", (folder.path() / "cache").c_str());
+    const auto out = folder.path() / "quantized";
+    Spec spec = exportOf("squeezellm-sparse", 3, "none", out);
+    spec.params["calibration_samples"] = 4;
+    const Json exported = metricsOf(spec);
+    const auto written = Checkpoint::open(out);
+    QVERIFY(written->contains("model.layers.0.mlp.up_proj.row_pointers"));
+    const Json provenance = parseJson(written->metadata().at("lathe.provenance"), "provenance");
+    QCOMPARE(provenance.at("sparsity"), Json(0.45));
+    QCOMPARE(provenance.at("calibration").at("samples"), Json(4));
+    QCOMPARE(provenance.at("calibration").at("text"), Json("model"));
+    QVERIFY(exported.at("verified_tokens").get<int>() > 0);
 }
 
 void QuantExportTest::nothingIsOverwritten() {

@@ -26,6 +26,8 @@ private slots:
     void skippedCellsAreLeftOut();
     void skippedCellsMustBeCells();
     void unusedParametersAreDropped();
+    void sharesAreChecked();
+    void comparisonsNeedTheirBaseline();
     void eachMatrixGetsACell();
     void filesGetOneCell();
 };
@@ -55,9 +57,12 @@ void SweepCellsTest::methodsWithoutGroupsGetOneCell() {
             {{"method", {"rtn", "kmeans"}}, {"group", {"none", "64", "128"}}}),
         {.floatBits = 32});
     QCOMPARE(cells.size(), 5U);
-    QCOMPARE(cells[2].at("group"), Json(64));
-    QCOMPARE(cells[4].at("method"), Json("kmeans"));
-    QCOMPARE(cells[4].at("group"), Json(0));
+    // k-means comes first: the others are compared with it.
+    QCOMPARE(cells[1].at("method"), Json("kmeans"));
+    QCOMPARE(cells[1].at("group"), Json(0));
+    QCOMPARE(cells[1].at("against_kmeans"), Json(false));
+    QCOMPARE(cells[3].at("group"), Json(64));
+    QCOMPARE(cells[3].at("against_kmeans"), Json(true));
 }
 
 void SweepCellsTest::skippedCellsAreLeftOut() {
@@ -103,6 +108,38 @@ void SweepCellsTest::unusedParametersAreDropped() {
         {});
     QCOMPARE(predicted[0].at("calibration"), Json(""));
     QCOMPARE(predicted[1].at("calibration"), Json("/some/text"));
+}
+
+/// A sparse share of 0 is the dense method; one below the sensitive share is refused at once.
+void SweepCellsTest::sharesAreChecked() {
+    const auto cells = sweepCells(
+        complete("quant.sweep", {{"method", "squeezellm-sparse"}}, {{"sparsity", {0.0, 0.05}}}),
+        {});
+    QCOMPARE(cells.size(), 3U);
+    QCOMPARE(cells[1].at("sensitive"), Json(0));
+    QCOMPARE(cells[2].at("sensitive"), Json(0.05));
+    LATHE_VERIFY_THROWS(
+        sweepCells(
+            complete("quant.sweep", {{"method", "squeezellm-sparse"}, {"sparsity", 0.01}}), {}),
+        InputError, "--sparsity 0.01 is less than the --sensitive 0.05");
+}
+
+/// Without plain k-means of the same bits and matrices there is nothing to compare with.
+void SweepCellsTest::comparisonsNeedTheirBaseline() {
+    const auto cells =
+        sweepCells(complete("quant.sweep", {{"bits", 3}}, {{"method", {"rtn", "squeezellm"}}}), {});
+    QCOMPARE(cells[1].at("against_kmeans"), Json(false));
+    const auto skipped = sweepCells(
+        complete(
+            "quant.sweep", {{"skip", "kmeans:2"}},
+            {{"method", {"rtn", "kmeans"}}, {"bits", {2, 3}}}),
+        {});
+    QCOMPARE(skipped.size(), 4U);
+    QCOMPARE(skipped[2].at("against_kmeans"), Json(false));
+    QCOMPARE(skipped[3].at("against_kmeans"), Json(true));
+    const auto off = sweepCells(
+        complete("quant.sweep", {{"against_kmeans", false}}, {{"method", {"kmeans", "rtn"}}}), {});
+    QCOMPARE(off[2].at("against_kmeans"), Json(false));
 }
 
 void SweepCellsTest::eachMatrixGetsACell() {
