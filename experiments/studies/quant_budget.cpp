@@ -51,6 +51,15 @@ std::vector<ParamSpec> describeParams() {
           .minimum = 0,
           .maximum = 32,
           .sweep = true},
+         {.name = "least_bits",
+          .kind = ParamKind::Integer,
+          .defaultValue = 2,
+          .help = "Fewest bits of a matrix. Errors of 1 bit are too large for the prediction, "
+                  "which is of second order: plans with them promise more than they keep",
+          .unit = "bit",
+          .minimum = 1,
+          .maximum = 8,
+          .advanced = true},
          {.name = "out",
           .kind = ParamKind::Folder,
           .help = "Folder to write the model to; without one, it is not written"},
@@ -129,6 +138,17 @@ Limit limitFrom(const Json& params) {
         "give the budget as either --bytes or --average-bits, not " +
             std::string(limit.bytes > 0 ? "both" : "neither"));
     return limit;
+}
+
+/// Takes away what is not to be chosen.
+void requireBits(std::vector<ModuleCurve>& curves, int leastBits) {
+    for (ModuleCurve& curve : curves) {
+        std::erase_if(
+            curve.points, [leastBits](const CurvePoint& p) { return p.bits < leastBits; });
+        LATHE_CHECK(
+            !curve.points.empty(), "--least-bits " + std::to_string(leastBits) + ": rows of " +
+                                       curve.name + " are too short for tables of so many bits");
+    }
 }
 
 /// What can be chosen for a model, and what of it counts against which limit.
@@ -330,6 +350,13 @@ std::int64_t exportModel(
     return bytes;
 }
 
+void requireOtherText(const CalibrationChoice& calibration, const Json& params) {
+    if (!calibration.text.empty()) {
+        const std::filesystem::path scored = textOf(params, "text");
+        requireDifferentText(calibration.text, scored.empty() ? defaultTextPath() : scored);
+    }
+}
+
 void measure(
     Json& metrics, const Spec& spec, StudyContext& context, SweepReference& reference,
     const LlamaModel& model) {
@@ -377,9 +404,8 @@ Json QuantBudget::run(const Spec& spec, StudyContext& context) const {
         requireFree(folder);
     }
     const CalibrationChoice calibration = calibrationFrom(spec);
-    if (isMeasured && !calibration.text.empty()) {
-        const std::filesystem::path scored = textOf(spec.params, "text");
-        requireDifferentText(calibration.text, scored.empty() ? defaultTextPath() : scored);
+    if (isMeasured) {
+        requireOtherText(calibration, spec.params);
     }
     const auto source =
         context.models.load(textOf(spec.params, "model"), context.exec, context.run);
@@ -392,12 +418,13 @@ Json QuantBudget::run(const Spec& spec, StudyContext& context) const {
     const auto sensitivities = sensitivitiesFor(context, *source, calibration, report(0.0, 0.2));
     const SensitivityRecord& record = sensitivities->record();
     const auto curveStart = Clock::now();
-    const FoundCurves found = findCurves(context, *source, *sensitivities, report(0.2, 0.5));
+    FoundCurves found = findCurves(context, *source, *sensitivities, report(0.2, 0.5));
     Json metrics{
         {"limit", limit.bytes > 0 ? Json(limit.bytes) : Json(limit.averageBits)},
         {"computed_curves", found.computed},
         {"curve_seconds", secondsSince(curveStart)},
         {"path", folder.string()}};
+    requireBits(found.modules, spec.params.at("least_bits").get<int>());
     // Numbers as long as any: what a file takes at least does not hang on the limit's digits.
     const Limit longest{static_cast<std::int64_t>(kMostBytes), 31.400000000000002};
     const BudgetProblem problem(

@@ -76,6 +76,7 @@ private slots:
     void damagedCurvesAreWorkedOutAgain();
     void oneLimitIsNeeded();
     void impossibleLimitsNameTheLeast();
+    void leastBitsAreKept();
     void nothingIsOverwritten();
 
 private:
@@ -102,7 +103,7 @@ void QuantBudgetTest::cleanupTestCase() {
 
 void QuantBudgetTest::averageBitsAreKept_data() {
     QTest::addColumn<double>("limit");
-    for (const double limit : {2.0, 2.71, 3.4, 4.5, 6.0}) {
+    for (const double limit : {2.5, 2.71, 3.4, 4.5, 6.0}) {
         QTest::addRow("%g", limit) << limit;
     }
 }
@@ -274,7 +275,25 @@ void QuantBudgetTest::impossibleLimitsNameTheLeast() {
     const auto bits = runToEnd(specWith({{"average_bits", 0.5}}));
     QCOMPARE(bits.exitStatus, 2);
     QVERIFY2(
-        bits.last.message.find("take at least 1.") != std::string::npos, bits.last.message.c_str());
+        bits.last.message.find("take at least 2.") != std::string::npos, bits.last.message.c_str());
+}
+
+void QuantBudgetTest::leastBitsAreKept() {
+    const Json facts = metricsOf(specWith({{"average_bits", 2.6}, {"least_bits", 1}}));
+    const auto fewestOf = [](const Json& metrics) {
+        int fewest = 8;
+        for (const Json& choice : metrics.at("plan")) {
+            fewest = std::min(fewest, choice.at(0).get<int>());
+        }
+        return fewest;
+    };
+    QCOMPARE(fewestOf(metricsOf(specWith({{"average_bits", 2.6}}))), 2);
+    QVERIFY(facts.at("least_average_bits").get<double>() < 2.0);
+    QCOMPARE(fewestOf(metricsOf(specWith({{"average_bits", 1.5}, {"least_bits", 1}}))), 1);
+    const auto run = runToEnd(specWith({{"average_bits", 6.0}, {"least_bits", 8}}));
+    QCOMPARE(run.exitStatus, 2);
+    QVERIFY2(
+        run.last.message.find("--least-bits 8") != std::string::npos, run.last.message.c_str());
 }
 
 void QuantBudgetTest::nothingIsOverwritten() {
