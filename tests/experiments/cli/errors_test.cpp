@@ -63,7 +63,7 @@ void CliErrorsTest::badUsageIsOneReadableLine_data() {
     add("absent folder", "model.info /no/such/folder", "/no/such/folder");
     add("unknown method", "quant.sweep lm-little --methods rtn,gptq", "--methods must be one of");
     add("bits beyond", "quant.sweep lm-little --bits 9",
-        "--bits must be a whole number from 2 to 8");
+        "--bits must be a whole number from 1 to 8");
     add("bits in a list", "quant.sweep lm-little --bits 3,x", "not \"x\"");
     add("empty entry", "quant.sweep lm-little --bits 3,,4", "--bits must be");
     add("fraction", "lm.generate lm-little --prompt x --max-new 3.5",
