@@ -99,7 +99,7 @@ StudyInfo describeStudy() {
           .defaultValue = false,
           .help = "Predict the loss from sensitivities for methods that do without them, too",
           .advanced = true},
-         {.name = "against_kmeans",
+         {.name = "kmeans_baseline",
           .kind = ParamKind::Flag,
           .defaultValue = true,
           .help =
@@ -273,8 +273,8 @@ std::string baselineKey(const Spec& spec) {
     return "kmeans " + valueText(spec.params.at("bits")) + " " + textOf(spec.params, "tensors");
 }
 
-/// The divergence of each window under plain k-means of the same matrices and bits. That cell came
-/// before this one; where it was finished in an earlier run, it is measured once more.
+/// The divergence of each window under plain k-means of the same matrices and bits. Where that cell
+/// is yet to come, or was finished in an earlier run, it is measured here as well.
 const std::vector<double>&
 baselineOf(const Spec& spec, StudyContext& context, SweepReference& reference) {
     return context.cache.get<std::vector<double>>(baselineKey(spec), [&] {
@@ -304,7 +304,7 @@ void putAgainstKmeans(
     const CellMeasurement& cell) {
     if (spec.params.at("method") == "kmeans") {
         context.cache.get<std::vector<double>>(baselineKey(spec), [&] { return cell.kl; });
-    } else if (spec.params.at("against_kmeans").get<bool>()) {
+    } else if (spec.params.at("kmeans_baseline").get<bool>()) {
         const PairedComparison compared =
             pairedBootstrap(cell.kl, baselineOf(spec, context, reference), cell.tokens, spec.seed);
         putWithInterval(metrics, "kl_over_kmeans", compared.ratio, compared.ratioInterval);

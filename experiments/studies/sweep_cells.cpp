@@ -73,7 +73,7 @@ public:
         : m_spec(spec), m_facts(facts), m_skip(skippedCells(textOf(spec.params, "skip"))),
           m_base(spec.params) {
         m_base.erase("skip");
-        m_compare = m_base.at("against_kmeans").get<bool>();
+        m_compare = m_base.at("kmeans_baseline").get<bool>();
     }
 
     void addFloat() {
@@ -82,7 +82,7 @@ public:
         cell["bits"] = m_facts.floatBits;
         cell["tensors"] = "all";
         cell["predict"] = false;
-        cell["against_kmeans"] = false;
+        cell["kmeans_baseline"] = false;
         dropUnused(cell, nullptr, false);
         m_cells.push_back(std::move(cell));
     }
@@ -110,7 +110,13 @@ public:
         }
     }
 
-    std::vector<Json> take() { return std::move(m_cells); }
+    /// Every cell knows whether plain k-means of the same matrices and bits is among them.
+    std::vector<Json> take() {
+        for (Json& cell : m_cells) {
+            cell["kmeans_baseline"] = m_compare && hasKmeans(cell);
+        }
+        return std::move(m_cells);
+    }
 
 private:
     void addTensors(Json cell, const std::string& method, const QuantizerInfo& info) {
@@ -128,7 +134,7 @@ private:
         cell["method"] = method;
         dropUnused(cell, info, cell.at("predict").get<bool>());
         requireShares(cell);
-        cell["against_kmeans"] = m_compare && hasKmeans(cell);
+        cell["kmeans_baseline"] = false;
         if (!isSkipped(m_skip, cell) && std::ranges::find(m_cells, cell) == m_cells.end()) {
             m_cells.push_back(std::move(cell));
         }
@@ -142,11 +148,12 @@ private:
                 valueText(cell.at("sensitive")) + " that is part of it");
     }
 
-    /// Whether plain k-means of the same matrices and bits came before.
+    /// Whether plain k-means of the same matrices and bits is another cell.
     bool hasKmeans(const Json& cell) const {
         return std::ranges::any_of(m_cells, [&cell](const Json& other) {
             return other.at("method") == "kmeans" && cell.at("method") != "kmeans" &&
-                   other.at("bits") == cell.at("bits") && other.at("tensors") == cell.at("tensors");
+                   cell.at("method") != kFloatMethod && other.at("bits") == cell.at("bits") &&
+                   other.at("tensors") == cell.at("tensors");
         });
     }
 
@@ -230,10 +237,7 @@ SweepFacts sweepFacts(const Spec& spec) {
 std::vector<Json> sweepCells(const Spec& spec, const SweepFacts& facts) {
     CellGrid grid(spec, facts);
     grid.addFloat();
-    std::vector<Json> methods = axisValues(spec, "method");
-    // What others are compared with comes before them.
-    std::ranges::stable_partition(methods, [](const Json& method) { return method == "kmeans"; });
-    for (const Json& method : methods) {
+    for (const Json& method : axisValues(spec, "method")) {
         grid.add(method.get<std::string>());
     }
     return grid.take();

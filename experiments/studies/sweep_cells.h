@@ -27,10 +27,11 @@ struct SweepFacts {
 /// file, or `tensors` names no matrix.
 SweepFacts sweepFacts(const Spec& spec);
 
-/// One cell of method `float` first, then those of k-means, which others are compared with
-/// (`against_kmeans`), then method x bits x group x sparsity in the order of the Spec, without the
-/// cells of `skip`; one per matrix when `tensors` is "each". `group` becomes a number (none is 0).
-/// Parameters that a method does not use are 0, so it gets one cell for all their values.
+/// One cell of method `float` first, then method x bits x group x sparsity in the order of the
+/// Spec, without the cells of `skip`; one per matrix when `tensors` is "each". `group` becomes a
+/// number (none is 0). Parameters that a method does not use are 0, so it gets one cell for all
+/// their values. `kmeans_baseline` says whether plain k-means of the same matrices and bits is
+/// among the cells, to be compared with.
 /// @throws InputError when more weights are to be sensitive than leave the tables.
 std::vector<Json> sweepCells(const Spec& spec, const SweepFacts& facts);
 

@@ -57,12 +57,12 @@ void SweepCellsTest::methodsWithoutGroupsGetOneCell() {
             {{"method", {"rtn", "kmeans"}}, {"group", {"none", "64", "128"}}}),
         {.floatBits = 32});
     QCOMPARE(cells.size(), 5U);
-    // k-means comes first: the others are compared with it.
-    QCOMPARE(cells[1].at("method"), Json("kmeans"));
-    QCOMPARE(cells[1].at("group"), Json(0));
-    QCOMPARE(cells[1].at("against_kmeans"), Json(false));
-    QCOMPARE(cells[3].at("group"), Json(64));
-    QCOMPARE(cells[3].at("against_kmeans"), Json(true));
+    QCOMPARE(cells[2].at("group"), Json(64));
+    QCOMPARE(cells[2].at("kmeans_baseline"), Json(true));
+    QCOMPARE(cells[4].at("method"), Json("kmeans"));
+    QCOMPARE(cells[4].at("group"), Json(0));
+    QCOMPARE(cells[4].at("kmeans_baseline"), Json(false));
+    QCOMPARE(cells[0].at("kmeans_baseline"), Json(false));
 }
 
 void SweepCellsTest::skippedCellsAreLeftOut() {
@@ -128,18 +128,18 @@ void SweepCellsTest::sharesAreChecked() {
 void SweepCellsTest::comparisonsNeedTheirBaseline() {
     const auto cells =
         sweepCells(complete("quant.sweep", {{"bits", 3}}, {{"method", {"rtn", "squeezellm"}}}), {});
-    QCOMPARE(cells[1].at("against_kmeans"), Json(false));
+    QCOMPARE(cells[1].at("kmeans_baseline"), Json(false));
     const auto skipped = sweepCells(
         complete(
             "quant.sweep", {{"skip", "kmeans:2"}},
             {{"method", {"rtn", "kmeans"}}, {"bits", {2, 3}}}),
         {});
     QCOMPARE(skipped.size(), 4U);
-    QCOMPARE(skipped[2].at("against_kmeans"), Json(false));
-    QCOMPARE(skipped[3].at("against_kmeans"), Json(true));
+    QCOMPARE(skipped[1].at("kmeans_baseline"), Json(false)); // rtn, 2 bits
+    QCOMPARE(skipped[2].at("kmeans_baseline"), Json(true));  // rtn, 3 bits
     const auto off = sweepCells(
-        complete("quant.sweep", {{"against_kmeans", false}}, {{"method", {"kmeans", "rtn"}}}), {});
-    QCOMPARE(off[2].at("against_kmeans"), Json(false));
+        complete("quant.sweep", {{"kmeans_baseline", false}}, {{"method", {"kmeans", "rtn"}}}), {});
+    QCOMPARE(off[2].at("kmeans_baseline"), Json(false));
 }
 
 void SweepCellsTest::eachMatrixGetsACell() {
