@@ -10,6 +10,7 @@
 #include "engine/io/safetensors.h"
 #include "experiments/datasets.h"
 #include "experiments/scoring.h"
+#include "experiments/studies/params.h"
 #include "experiments/text_generation.h"
 
 #include <algorithm>
@@ -205,6 +206,14 @@ void requireDifferentText(
         contentHash(calibration) != contentHash(evaluation),
         calibration.string() + " has the content of " + evaluation.string() +
             ", the text that is scored; calibrate on another one");
+}
+
+void requireOtherText(const Json& params) {
+    const std::filesystem::path calibration = textOf(params, "calibration");
+    if (!calibration.empty()) {
+        const std::filesystem::path scored = textOf(params, "text");
+        requireDifferentText(calibration, scored.empty() ? defaultTextPath() : scored);
+    }
 }
 
 } // namespace lathe

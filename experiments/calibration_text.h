@@ -44,4 +44,8 @@ CalibrationText calibrationText(
 void requireDifferentText(
     const std::filesystem::path& calibration, const std::filesystem::path& evaluation);
 
+/// The same of the files that the parameters `calibration` and `text` name; without a calibration
+/// file there is nothing to refuse, without `text` the bundled one is scored.
+void requireOtherText(const Json& params);
+
 } // namespace lathe

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/kl_scoring.h"
 
+#include "experiments/elapsed.h"
 #include "experiments/studies/params.h"
-
-#include <chrono>
 
 namespace lathe {
 
@@ -13,12 +12,6 @@ namespace {
 constexpr std::size_t kReferenceBytes = std::size_t{512} << 20;
 /// Windows up to which each one's divergence is recorded.
 constexpr std::size_t kMostRecordedWindows = 4096;
-
-using Clock = std::chrono::steady_clock;
-
-double secondsSince(Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 } // namespace
 

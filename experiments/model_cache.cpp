@@ -3,9 +3,9 @@
 
 #include "engine/core/check.h"
 #include "engine/core/hash.h"
+#include "experiments/elapsed.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
 namespace lathe {
@@ -72,7 +72,7 @@ void ModelCache::requireRoom(const std::string& nameOrPath, ExecContext& context
 
 std::shared_ptr<const LoadedModel>
 ModelCache::load(const std::string& nameOrPath, ExecContext& context, RunControl& run) {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     run.progress(0.0, "loading " + nameOrPath);
     const std::filesystem::path path = resolveModel(nameOrPath);
     const std::string hash = hashPath(path, [&run] { run.checkpoint(); });
@@ -102,8 +102,7 @@ ModelCache::load(const std::string& nameOrPath, ExecContext& context, RunControl
     loaded->model = LlamaModel::load(*loaded->checkpoint, context);
     logRounding(*loaded, run);
     loaded->tokenizer = loaded->checkpoint->tokenizer();
-    loaded->loadSeconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    loaded->loadSeconds = secondsSince(start);
     run.checkpoint();
     m_slots.push_front({key, loaded});
     return loaded;

@@ -3,9 +3,9 @@
 
 #include "engine/core/grid.h"
 #include "engine/core/hash.h"
+#include "experiments/elapsed.h"
 
 #include <algorithm>
-#include <chrono>
 #include <exception>
 #include <new>
 #include <optional>
@@ -139,11 +139,11 @@ private:
 };
 
 int Execution::perform() {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     prepare();
     announce();
     runCells();
-    finish(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    finish(secondsSince(start));
     return m_status;
 }
 

@@ -4,6 +4,7 @@
 #include "engine/core/check.h"
 #include "engine/io/mapped_file.h"
 #include "experiments/datasets.h"
+#include "experiments/studies/params.h"
 #include "kernels/ops/cross_entropy/cross_entropy.h"
 
 #include <algorithm>
@@ -15,11 +16,6 @@ namespace {
 
 constexpr std::int64_t kLongestDefaultWindow = 2048;
 constexpr std::size_t kMaxTrainingRecordBytes = std::size_t{1} << 20;
-
-std::string textParam(const Json& params, const char* name) {
-    const auto it = params.find(name);
-    return it != params.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
 
 std::int64_t integerParam(const Json& params, const char* name) {
     const auto it = params.find(name);
@@ -36,8 +32,8 @@ WindowOptions windowOptionsFrom(const Json& params, const LoadedModel& model) {
     if (options.stride == 0) {
         options.stride = options.window;
     }
-    options.bosPerWindow = textParam(params, "bos") == "window";
-    options.keepTail = textParam(params, "tail") == "keep";
+    options.bosPerWindow = textOf(params, "bos") == "window";
+    options.keepTail = textOf(params, "tail") == "keep";
     options.maxWindows = integerParam(params, "max_windows");
     const std::int64_t positions = model.model->maxPositions();
     LATHE_CHECK(
@@ -109,7 +105,7 @@ std::int64_t defaultWindow(const LoadedModel& model) {
 }
 
 std::vector<std::filesystem::path> trainingRecords(const Json& params) {
-    std::filesystem::path record = resolveModel(textParam(params, "model")) / "training.json";
+    std::filesystem::path record = resolveModel(textOf(params, "model")) / "training.json";
     return std::filesystem::is_regular_file(record)
                ? std::vector<std::filesystem::path>{std::move(record)}
                : std::vector<std::filesystem::path>{};
@@ -117,7 +113,7 @@ std::vector<std::filesystem::path> trainingRecords(const Json& params) {
 
 std::vector<std::filesystem::path> scoringFiles(const Json& params) {
     std::vector<std::filesystem::path> files = trainingRecords(params);
-    if (textParam(params, "text").empty()) {
+    if (textOf(params, "text").empty()) {
         files.push_back(defaultTextPath());
     }
     return files;
@@ -126,11 +122,10 @@ std::vector<std::filesystem::path> scoringFiles(const Json& params) {
 ScoringText scoringTextFrom(const Json& params, const LoadedModel& model, RunControl& run) {
     const Tokenizer& tokenizer = model.requireTokenizer();
     const WindowOptions options = windowOptionsFrom(params, model);
-    const std::string named = textParam(params, "text");
+    const std::string named = textOf(params, "text");
     const std::filesystem::path path =
         named.empty() ? defaultTextPath() : std::filesystem::path(named);
-    const std::string clean =
-        textParam(params, "clean").empty() ? "none" : textParam(params, "clean");
+    const std::string clean = textOf(params, "clean").empty() ? "none" : textOf(params, "clean");
     const std::string content = readText(path, cleaningFromName(clean), run);
     run.checkpoint();
 

@@ -195,4 +195,13 @@ std::shared_ptr<const Sensitivities> sensitivitiesFor(
     return findSensitivities(context, model, choice, onProgress).values;
 }
 
+Json originOf(const SensitivityRecord& record) {
+    return {
+        {"text", record.text},
+        {"text_hash", record.textHash},
+        {"samples", record.samples},
+        {"length", record.length},
+        {"seed", record.seed}};
+}
+
 } // namespace lathe

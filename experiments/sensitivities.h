@@ -30,4 +30,7 @@ std::shared_ptr<const Sensitivities> sensitivitiesFor(
     StudyContext& context, const LoadedModel& model, const CalibrationChoice& choice,
     const CalibrationProgress& onProgress = {});
 
+/// What an exported model says of the text that its sensitivities were computed on.
+Json originOf(const SensitivityRecord& record);
+
 } // namespace lathe

@@ -5,7 +5,7 @@
 #include "engine/core/hash.h"
 #include "engine/models/config_reader.h"
 #include "engine/text/utf8.h"
-#include "kernels/core/half.h"
+#include "kernels/core/widen.h"
 #include "kernels/ops/lut_gemv/lut_gemv.h"
 
 #include <algorithm>
@@ -40,14 +40,7 @@ std::string namesOf(std::span<const DType> dtypes) {
 
 Tensor widened(const Tensor& stored) {
     Tensor out = Tensor::empty(stored.shape(), DType::F32, Device{});
-    const std::span<float> to = out.view().as<float>();
-    if (stored.dtype() == DType::F16) {
-        std::ranges::transform(
-            stored.view().as<Half>(), to.begin(), [](Half h) { return toFloat(h); });
-    } else {
-        std::ranges::transform(
-            stored.view().as<BFloat16>(), to.begin(), [](BFloat16 b) { return toFloat(b); });
-    }
+    widen(stored.view(), 0, out.view().as<float>());
     return out;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/nn/weight.h"
 
-#include "kernels/core/half.h"
+#include "kernels/core/widen.h"
 #include "kernels/ops/group_gemv/group_gemv.h"
 #include "kernels/ops/lut_gemv/lut_gemv.h"
 #include "kernels/ops/plane_gemv/plane_gemv.h"
@@ -24,16 +24,6 @@ Overloaded(Cases...) -> Overloaded<Cases...>;
 
 std::int64_t bytesOf(const Tensor& tensor) { return static_cast<std::int64_t>(tensor.bytes()); }
 
-template <class Element>
-void widen(ExecContext& context, ConstView from, TensorView to) {
-    context.pool().parallelFor(
-        from.elementCount(), 64 * 1024, [&](std::int64_t first, std::int64_t last) {
-            std::transform(
-                from.ptr<Element>() + first, from.ptr<Element>() + last, to.ptr<float>() + first,
-                [](Element value) { return toFloat(value); });
-        });
-}
-
 std::string percent(double share) {
     std::array<char, 32> text{};
     std::snprintf(text.data(), text.size(), "%.3g %%", 100.0 * share);
@@ -50,11 +40,11 @@ Tensor widenDense(ExecContext& context, const Tensor& w) {
         return widenDense(host, w.to(Device{}, context)).to(w.device(), context);
     }
     Tensor result = Tensor::empty(w.shape(), DType::F32, Device{});
-    if (w.dtype() == DType::F16) {
-        widen<Half>(context, w.view(), result.view());
-    } else {
-        widen<BFloat16>(context, w.view(), result.view());
-    }
+    context.pool().parallelFor(
+        w.shape().elementCount(), 64 * 1024, [&](std::int64_t first, std::int64_t last) {
+            const auto count = static_cast<std::size_t>(last - first);
+            widen(w.view(), first, {result.view().ptr<float>() + first, count});
+        });
     return result;
 }
 

@@ -2,7 +2,7 @@
 #include "engine/quant/matrix_rows.h"
 
 #include "engine/core/check.h"
-#include "kernels/core/half.h"
+#include "kernels/core/widen.h"
 #include "kernels/ops/spmv_csr/spmv_csr.h"
 
 #include <algorithm>
@@ -14,13 +14,6 @@ namespace {
 
 /// Weights between two reports of progress: at the slowest setting a quarter of a second.
 constexpr std::int64_t kReportWeights = 128 * 1024;
-
-template <class Element>
-void widen(ConstView w, std::int64_t row, std::span<float> values) {
-    const Element* from = w.ptr<Element>() + row * w.shape[1];
-    std::transform(
-        from, from + values.size(), values.begin(), [](Element value) { return toFloat(value); });
-}
 
 } // namespace
 
@@ -72,16 +65,7 @@ LayerStatistics usedBy(const QuantizerInfo& info, const LayerStatistics& statist
 }
 
 void readRow(ConstView w, std::int64_t row, const std::string& name, std::span<float> values) {
-    switch (w.dtype) {
-    case DType::F16:
-        widen<Half>(w, row, values);
-        break;
-    case DType::BF16:
-        widen<BFloat16>(w, row, values);
-        break;
-    default:
-        std::copy_n(w.ptr<float>() + row * w.shape[1], values.size(), values.begin());
-    }
+    widen(w, row * w.shape[1], values);
     const auto bad =
         std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
     if (bad != values.end()) {

@@ -2,7 +2,7 @@
 #include "engine/quant/outliers.h"
 
 #include "engine/core/check.h"
-#include "kernels/core/half.h"
+#include "kernels/core/widen.h"
 
 #include <algorithm>
 #include <bit>
@@ -15,17 +15,7 @@ namespace {
 
 std::vector<float> widened(ConstView w) {
     std::vector<float> values(static_cast<std::size_t>(w.elementCount()));
-    switch (w.dtype) {
-    case DType::F16:
-        std::ranges::transform(w.as<Half>(), values.begin(), [](Half h) { return toFloat(h); });
-        break;
-    case DType::BF16:
-        std::ranges::transform(
-            w.as<BFloat16>(), values.begin(), [](BFloat16 b) { return toFloat(b); });
-        break;
-    default:
-        std::ranges::copy(w.as<float>(), values.begin());
-    }
+    widen(w, 0, values);
     return values;
 }
 

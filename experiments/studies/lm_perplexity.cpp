@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/core/hash.h"
+#include "experiments/elapsed.h"
 #include "experiments/scoring.h"
 #include "experiments/studies/factories.h"
 #include "experiments/studies/params.h"
 
-#include <chrono>
 #include <cmath>
 
 namespace lathe {
@@ -47,7 +47,7 @@ Json LmPerplexity::run(const Spec& spec, StudyContext& context) const {
     std::vector<WindowScore> scores;
     std::vector<double> times;
     for (int turn = 0; turn < spec.repeat; ++turn) {
-        const auto start = std::chrono::steady_clock::now();
+        const auto start = Clock::now();
         scores.clear();
         for (std::size_t w = 0; w < text.windows.size(); ++w) {
             context.run.checkpoint();
@@ -60,8 +60,7 @@ Json LmPerplexity::run(const Spec& spec, StudyContext& context) const {
                     "running_perplexity", perplexity(scores), {}, static_cast<std::int64_t>(w));
             }
         }
-        times.push_back(
-            std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+        times.push_back(secondsSince(start));
     }
     const double seconds = median(times);
     Json metrics = Json::object();

@@ -18,18 +18,22 @@ ParamSpec modelParam() {
         .required = true};
 }
 
+ParamSpec cleanParam() {
+    return {
+        .name = "clean",
+        .kind = ParamKind::Choice,
+        .defaultValue = "none",
+        .help = "Take the text as it is, or as a Project Gutenberg book without header, footer and "
+                "line breaks",
+        .choices = {"none", "gutenberg"}};
+}
+
 std::vector<ParamSpec> scoringParams() {
     return {
         {.name = "text",
          .kind = ParamKind::File,
          .help = "Text to score; without one, the bundled story"},
-        {.name = "clean",
-         .kind = ParamKind::Choice,
-         .defaultValue = "none",
-         .help =
-             "Take the text as it is, or as a Project Gutenberg book without header, footer and "
-             "line breaks",
-         .choices = {"none", "gutenberg"}},
+        cleanParam(),
         {.name = "window",
          .kind = ParamKind::Integer,
          .defaultValue = 0,
@@ -167,6 +171,30 @@ std::vector<MetricInfo> languageMetrics() {
         {"tokens", "Scored tokens", "token", 0, {}},
         {"windows", "Windows", "", 0, {}},
         {"protocol", "Protocol", "", 0, "Numbers of different protocols do not compare"}};
+}
+
+std::vector<MetricInfo> divergenceMetrics() {
+    return {
+        {"kl_mean", "KL divergence from float", "nat", -1, "Mean over the scored tokens"},
+        {"kl_mean_low", "KL divergence, lower bound", "nat", 0, "95 % bootstrap over windows"},
+        {"kl_mean_high", "KL divergence, upper bound", "nat", 0, "95 % bootstrap over windows"},
+        {"kl_median", "KL divergence, median", "nat", -1, "Over the scored tokens"},
+        {"kl_p99", "KL divergence, 99 %", "nat", -1, "Percentile over the scored tokens"},
+        {"kl_p999", "KL divergence, 99.9 %", "nat", -1, "Percentile over the scored tokens"}};
+}
+
+std::vector<MetricInfo> windowMetrics() {
+    return {
+        {"kl_windows", "KL divergence of each window", "nat", 0, "Sums over its tokens"},
+        {"token_windows", "Scored tokens of each window", "token", 0, {}}};
+}
+
+std::vector<MetricInfo> agreementMetrics() {
+    return {
+        {"top1_agreement", "Top-1 agreement with float", "", 1,
+         "Share of tokens whose most probable continuation stays the same"},
+        {"top1_agreement_low", "Top-1 agreement, lower bound", "", 0, {}},
+        {"top1_agreement_high", "Top-1 agreement, upper bound", "", 0, {}}};
 }
 
 std::int64_t groupSize(const Json& value) {

@@ -13,6 +13,8 @@ namespace lathe {
 
 /// `model`, required.
 ParamSpec modelParam();
+/// `clean`: how a text is read.
+ParamSpec cleanParam();
 /// `text`, `clean`, `window`, `stride`, `bos`, `tail`, `max_windows`: see scoringTextFrom.
 std::vector<ParamSpec> scoringParams();
 /// `method`, `bits`, `group`, `sparsity`, `sensitive`; with `sweep`, the first four take
@@ -23,6 +25,13 @@ std::vector<ParamSpec> quantizerParams(bool sweep);
 std::vector<ParamSpec> calibrationParams();
 /// perplexity, bits_per_byte (with bounds), nll, tokens, windows, protocol.
 std::vector<MetricInfo> languageMetrics();
+
+/// kl_mean (with bounds), kl_median, kl_p99, kl_p999; see putDistances.
+std::vector<MetricInfo> divergenceMetrics();
+/// kl_windows, token_windows.
+std::vector<MetricInfo> windowMetrics();
+/// top1_agreement, with bounds.
+std::vector<MetricInfo> agreementMetrics();
 
 /// The value of `group` as a number: texts are those of the declaration, numbers pass through.
 std::int64_t groupSize(const Json& value);

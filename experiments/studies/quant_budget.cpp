@@ -3,7 +3,7 @@
 #include "engine/core/check.h"
 #include "engine/core/hash.h"
 #include "engine/models/quantized_size.h"
-#include "experiments/datasets.h"
+#include "experiments/elapsed.h"
 #include "experiments/error_curves.h"
 #include "experiments/kl_scoring.h"
 #include "experiments/quantize_model.h"
@@ -12,7 +12,6 @@
 #include "experiments/studies/params.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -20,12 +19,6 @@
 namespace lathe {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double secondsSince(Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 constexpr double kMostBytes = 9007199254740992.0; // 2^53, where doubles are whole
 
@@ -107,20 +100,9 @@ std::vector<MetricInfo> describeMetrics() {
         {"path", "Folder", "", 0, {}},
         {"output_hash", "Hash of the plan, and of losses", "", 0, {}}};
     append(metrics, languageMetrics());
-    append<MetricInfo>(
-        metrics,
-        {{"kl_mean", "KL divergence from float", "nat", -1, "Mean over the scored tokens"},
-         {"kl_mean_low", "KL divergence, lower bound", "nat", 0, "95 % bootstrap over windows"},
-         {"kl_mean_high", "KL divergence, upper bound", "nat", 0, "95 % bootstrap over windows"},
-         {"kl_median", "KL divergence, median", "nat", -1, "Over the scored tokens"},
-         {"kl_p99", "KL divergence, 99 %", "nat", -1, "Percentile over the scored tokens"},
-         {"kl_p999", "KL divergence, 99.9 %", "nat", -1, "Percentile over the scored tokens"},
-         {"kl_windows", "KL divergence of each window", "nat", 0, "Sums over its tokens"},
-         {"token_windows", "Scored tokens of each window", "token", 0, {}},
-         {"top1_agreement", "Top-1 agreement with float", "", 1,
-          "Share of tokens whose most probable continuation stays the same"},
-         {"top1_agreement_low", "Top-1 agreement, lower bound", "", 0, {}},
-         {"top1_agreement_high", "Top-1 agreement, upper bound", "", 0, {}}});
+    append(metrics, divergenceMetrics());
+    append(metrics, windowMetrics());
+    append(metrics, agreementMetrics());
     return metrics;
 }
 
@@ -324,12 +306,7 @@ Json provenanceOf(const Limit& limit, const LoadedModel& source, const Sensitivi
         {"source", std::filesystem::path(source.name).filename().string()},
         {"source_hash", source.hash},
         {"build", buildId()},
-        {"calibration",
-         {{"text", record.text},
-          {"text_hash", record.textHash},
-          {"samples", record.samples},
-          {"length", record.length},
-          {"seed", record.seed}}}};
+        {"calibration", originOf(record)}};
 }
 
 /// @return bytes on disk, of which there are never more than the limit.
@@ -348,13 +325,6 @@ std::int64_t exportModel(
             std::to_string(planned));
     }
     return bytes;
-}
-
-void requireOtherText(const CalibrationChoice& calibration, const Json& params) {
-    if (!calibration.text.empty()) {
-        const std::filesystem::path scored = textOf(params, "text");
-        requireDifferentText(calibration.text, scored.empty() ? defaultTextPath() : scored);
-    }
 }
 
 void measure(
@@ -405,10 +375,13 @@ Json QuantBudget::run(const Spec& spec, StudyContext& context) const {
     }
     const CalibrationChoice calibration = calibrationFrom(spec);
     if (isMeasured) {
-        requireOtherText(calibration, spec.params);
+        requireOtherText(spec.params);
     }
     const auto source =
         context.models.load(textOf(spec.params, "model"), context.exec, context.run);
+    if (!folder.empty()) {
+        requireSavable(*source->checkpoint);
+    }
     const auto report = [&](double from, double to) {
         return [&run = context.run, from, to](double share, const std::string& what) {
             run.progress(from + (to - from) * share, what);

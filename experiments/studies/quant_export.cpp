@@ -95,13 +95,7 @@ Json provenanceOf(
                     {"source_hash", source.hash},
                     {"build", buildId()}};
     if (made.sensitivities) {
-        const SensitivityRecord& record = *made.sensitivities;
-        provenance["calibration"] = {
-            {"text", record.text},
-            {"text_hash", record.textHash},
-            {"samples", record.samples},
-            {"length", record.length},
-            {"seed", record.seed}};
+        provenance["calibration"] = originOf(*made.sensitivities);
     }
     return provenance;
 }

@@ -2,12 +2,11 @@
 #include "engine/core/check.h"
 #include "engine/core/hash.h"
 #include "engine/io/mapped_file.h"
+#include "experiments/elapsed.h"
 #include "experiments/scoring.h"
 #include "experiments/sensitivities.h"
 #include "experiments/studies/factories.h"
 #include "experiments/studies/params.h"
-
-#include <chrono>
 
 namespace lathe {
 
@@ -41,13 +40,7 @@ StudyInfo describeStudy() {
          {.name = "text",
           .kind = ParamKind::File,
           .help = "Text to take random samples from; without one, what the model itself writes"},
-         {.name = "clean",
-          .kind = ParamKind::Choice,
-          .defaultValue = "none",
-          .help =
-              "Take the text as it is, or as a Project Gutenberg book without header, footer and "
-              "line breaks",
-          .choices = {"none", "gutenberg"}},
+         cleanParam(),
          {.name = "out",
           .kind = ParamKind::Text,
           .help = "File to write, .safetensors; without one, the result stays in the cache"}});
@@ -101,9 +94,9 @@ Json QuantSensitivity::run(const Spec& spec, StudyContext& context) const {
         .samples = spec.params.at("samples").get<int>(),
         .length = spec.params.at("length").get<std::int64_t>(),
         .seed = spec.seed};
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     const FoundSensitivities found = findSensitivities(context, *model, choice);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    const double seconds = secondsSince(start);
     const Sensitivities& values = *found.values;
     Json sums = Json::object();
     double total = 0.0;
@@ -129,7 +122,7 @@ Json QuantSensitivity::run(const Spec& spec, StudyContext& context) const {
         {"samples", record.samples},
         {"length", record.length},
         {"tokens", record.samples * (record.length - 1)},
-        {"seconds", took.count()},
+        {"seconds", seconds},
         {"bytes", values.fileBytes()},
         {"cached", found.computedBlocks == 0 ? 1 : 0},
         {"path", path.string()},

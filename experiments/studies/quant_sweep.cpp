@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/core/check.h"
 #include "engine/core/hash.h"
-#include "experiments/datasets.h"
+#include "experiments/elapsed.h"
 #include "experiments/kl_scoring.h"
 #include "experiments/quantize_model.h"
 #include "experiments/studies/factories.h"
@@ -10,47 +10,33 @@
 #include "experiments/text_generation.h"
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 
 namespace lathe {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double secondsSince(Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
 std::vector<MetricInfo> sweepMetrics() {
     std::vector<MetricInfo> metrics = languageMetrics();
+    append(metrics, divergenceMetrics());
+    append<MetricInfo>(
+        metrics, {{"kl_over_kmeans", "KL divergence over that of k-means", "", -1,
+                   "Of the run's kmeans cell of the same bits"},
+                  {"kl_over_kmeans_low", "KL divergence over that of k-means, lower bound", "", 0,
+                   "95 % paired bootstrap over windows"},
+                  {"kl_over_kmeans_high", "KL divergence over that of k-means, upper bound", "", 0,
+                   "95 % paired bootstrap over windows"}});
+    append(metrics, windowMetrics());
+    append<MetricInfo>(
+        metrics, {{"predicted_kl", "Predicted KL divergence", "nat", -1,
+                   "Half the sum of T * sensitivity * error^2 over all weights"},
+                  {"sparse_share", "Sparse share", "", 0, "Of the quantized matrices' weights"},
+                  {"fence_factor", "Outlier fence", "", 0,
+                   "Distance from the quartiles in units of their own distance"}});
+    append(metrics, agreementMetrics());
     append<MetricInfo>(
         metrics,
-        {{"kl_mean", "KL divergence from float", "nat", -1, "Mean over the scored tokens"},
-         {"kl_mean_low", "KL divergence, lower bound", "nat", 0, "95 % bootstrap over windows"},
-         {"kl_mean_high", "KL divergence, upper bound", "nat", 0, "95 % bootstrap over windows"},
-         {"kl_median", "KL divergence, median", "nat", -1, "Over the scored tokens"},
-         {"kl_p99", "KL divergence, 99 %", "nat", -1, "Percentile over the scored tokens"},
-         {"kl_p999", "KL divergence, 99.9 %", "nat", -1, "Percentile over the scored tokens"},
-         {"kl_over_kmeans", "KL divergence over that of k-means", "", -1,
-          "Of the run's kmeans cell of the same bits"},
-         {"kl_over_kmeans_low", "KL divergence over that of k-means, lower bound", "", 0,
-          "95 % paired bootstrap over windows"},
-         {"kl_over_kmeans_high", "KL divergence over that of k-means, upper bound", "", 0,
-          "95 % paired bootstrap over windows"},
-         {"kl_windows", "KL divergence of each window", "nat", 0, "Sums over its tokens"},
-         {"token_windows", "Scored tokens of each window", "token", 0, {}},
-         {"predicted_kl", "Predicted KL divergence", "nat", -1,
-          "Half the sum of T * sensitivity * error^2 over all weights"},
-         {"sparse_share", "Sparse share", "", 0, "Of the quantized matrices' weights"},
-         {"fence_factor", "Outlier fence", "", 0,
-          "Distance from the quartiles in units of their own distance"},
-         {"top1_agreement", "Top-1 agreement with float", "", 1,
-          "Share of tokens whose most probable continuation stays the same"},
-         {"top1_agreement_low", "Top-1 agreement, lower bound", "", 0, {}},
-         {"top1_agreement_high", "Top-1 agreement, upper bound", "", 0, {}},
-         {"bytes", "Size", "byte", -1, "All weights as stored"},
+        {{"bytes", "Size", "byte", -1, "All weights as stored"},
          {"average_bits", "Average bits", "bit", -1,
           "Of the quantized matrices; tables, scales, zeros and sparse parts counted"},
          {"seconds", "Time", "s", -1,
@@ -119,12 +105,7 @@ class QuantSweep : public Study {
 public:
     const StudyInfo& info() const override { return m_info; }
     std::vector<Json> cells(const Spec& spec) const override {
-        if (const std::string calibration = textOf(spec.params, "calibration");
-            !calibration.empty()) {
-            const std::string scored = textOf(spec.params, "text");
-            requireDifferentText(
-                calibration, scored.empty() ? defaultTextPath() : std::filesystem::path(scored));
-        }
+        requireOtherText(spec.params);
         return sweepCells(spec, sweepFacts(spec));
     }
     Json run(const Spec& spec, StudyContext& context) const override;

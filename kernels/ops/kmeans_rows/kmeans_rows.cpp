@@ -3,7 +3,7 @@
 
 #include "kernels/core/arguments.h"
 #include "kernels/core/dispatch.h"
-#include "kernels/core/half.h"
+#include "kernels/core/widen.h"
 #include "kernels/ops/kmeans_rows/kmeans1d.h"
 
 #include <algorithm>
@@ -21,23 +21,6 @@ void launch(ExecContext& context, const KmeansRows& op);
 
 namespace {
 
-template <class Element>
-void widen(const ConstView& view, std::int64_t row, std::span<float> values) {
-    const Element* from = view.ptr<Element>() + row * view.shape[1];
-    std::transform(
-        from, from + values.size(), values.begin(), [](Element value) { return toFloat(value); });
-}
-
-void readValues(const ConstView& view, std::int64_t row, std::span<float> values) {
-    if (view.dtype == DType::F16) {
-        widen<Half>(view, row, values);
-    } else if (view.dtype == DType::BF16) {
-        widen<BFloat16>(view, row, values);
-    } else {
-        std::copy_n(view.ptr<float>() + row * view.shape[1], values.size(), values.begin());
-    }
-}
-
 bool isUsable(std::span<const float> values, std::span<const float> weights) {
     return std::ranges::all_of(values, [](float value) { return std::isfinite(value); }) &&
            std::ranges::all_of(
@@ -48,7 +31,7 @@ void clusterRow(const KmeansRows& op, std::int64_t row) {
     const auto n = static_cast<std::size_t>(op.values.shape[1]);
     const std::int64_t k = op.centroids.shape[1];
     std::vector<float> values(n);
-    readValues(op.values, row, values);
+    widen(op.values, row * op.values.shape[1], values);
     std::span<const float> weights;
     if (op.weights.data != nullptr) {
         weights = {op.weights.ptr<float>() + row * op.values.shape[1], n};
