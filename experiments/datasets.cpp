@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/datasets.h"
 
+#include "engine/core/check.h"
 #include "engine/core/error.h"
 #include "engine/core/json.h"
 #include "engine/io/mapped_file.h"
@@ -8,13 +9,13 @@
 
 #include <algorithm>
 #include <optional>
-#include <vector>
 
 namespace lathe {
 
 namespace {
 
 constexpr std::size_t kMaxTextBytes = std::size_t{256} << 20;
+constexpr std::size_t kMaxDocumentBytes = std::size_t{1} << 30;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 struct CodePoint {
@@ -191,6 +192,34 @@ std::string readText(const std::filesystem::path& path, Cleaning cleaning, RunCo
         throw InputError(path.string() + ": the text is empty; give a file with text in it");
     }
     return text;
+}
+
+std::vector<std::string> readDocuments(const std::filesystem::path& path, RunControl& run) {
+    const std::string lines = readTextFile(path, kMaxDocumentBytes);
+    std::vector<std::string> documents;
+    std::size_t number = 0;
+    for (std::size_t at = 0; at < lines.size();) {
+        if (++number % 1024 == 0) {
+            run.checkpoint();
+        }
+        const std::size_t end = std::min(lines.find('\n', at), lines.size());
+        const std::string_view line = std::string_view(lines).substr(at, end - at);
+        at = end + 1;
+        if (line.find_first_not_of(" \t\r") == std::string_view::npos) {
+            continue;
+        }
+        const std::string where = path.string() + ", line " + std::to_string(number);
+        const Json object = parseJson(line, where);
+        const auto text = object.is_object() ? object.find("text") : object.end();
+        if (text == object.end() || !text->is_string()) {
+            throw FormatError(
+                where + R"(: not an object with a text, like {"text": "..."}; documents are read )"
+                        "from JSON Lines");
+        }
+        documents.push_back(text->get<std::string>());
+    }
+    LATHE_CHECK(!documents.empty(), path.string() + ": there is no document in it");
+    return documents;
 }
 
 } // namespace lathe

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 /// Evaluation texts: reading, repairing and cleaning them. One place, so that every study scores
 /// the same characters.
@@ -34,5 +35,10 @@ std::filesystem::path defaultTextPath();
 /// Reads a text file of at most 256 MiB. Bytes that are not UTF-8 are replaced by U+FFFD and said
 /// in a log line. @throws InputError when it cannot be read, is larger, or nothing is left of it.
 std::string readText(const std::filesystem::path& path, Cleaning cleaning, RunControl& run);
+
+/// The documents of a JSON Lines file: the `text` of each line's object, as corpora such as C4 are
+/// published. Empty lines are passed over. @throws InputError when the file cannot be read, is
+/// larger than 1 GiB or has no document; FormatError naming the line that is none.
+std::vector<std::string> readDocuments(const std::filesystem::path& path, RunControl& run);
 
 } // namespace lathe

@@ -78,6 +78,80 @@ double scoredBytes(const Tokenizer& tokenizer, const ScoringText& text, const Wi
     return static_cast<double>(whole - std::min(whole, tokenizer.decode(before).size()));
 }
 
+/// One text from its beginning, or all of it.
+ScoringText consecutiveText(
+    const Json& params, const LoadedModel& model, const WindowOptions& options,
+    const std::string& clean, RunControl& run) {
+    const Tokenizer& tokenizer = model.requireTokenizer();
+    const std::string named = textOf(params, "text");
+    const std::filesystem::path path =
+        named.empty() ? defaultTextPath() : std::filesystem::path(named);
+    const std::string content = readText(path, cleaningFromName(clean), run);
+    run.checkpoint();
+
+    ScoringText text;
+    text.name = path.filename().string();
+    LATHE_CHECK(
+        !options.bosPerWindow || tokenizer.bos(),
+        "--bos window: " + model.name + " puts no beginning-of-text token in front of texts");
+    if (options.bosPerWindow) {
+        text.windowBos = tokenizer.bos();
+    } else if (tokenizer.bos()) {
+        text.stream.push_back(*tokenizer.bos());
+    }
+    const std::vector<TokenId> ids = tokenizer.encode(neededPart(content, options));
+    text.stream.insert(text.stream.end(), ids.begin(), ids.end());
+    run.checkpoint();
+
+    WindowPlan plan = planWindows(static_cast<std::int64_t>(text.stream.size()), options);
+    if (plan.keptShortText) {
+        run.log(
+            LogLevel::Warning, text.name + " is shorter than one window of " +
+                                   std::to_string(options.window) + " tokens: scored as it is");
+    }
+    text.windows = std::move(plan.windows);
+    text.protocol = protocolLabel(options, clean);
+    return text;
+}
+
+/// Windows drawn from many documents.
+ScoringText drawnText(
+    const Json& params, const LoadedModel& model, const WindowOptions& options,
+    const std::string& clean, RunControl& run) {
+    const std::filesystem::path path = textOf(params, "text");
+    LATHE_CHECK(
+        !path.empty(), "--draw documents needs --text with a file of documents (JSON Lines)");
+    LATHE_CHECK(
+        options.stride == options.window && !options.bosPerWindow && !options.keepTail,
+        "--draw documents has windows apart from each other: --stride, --bos window and --tail "
+        "keep do not go with it");
+    DrawOptions draw{
+        .window = options.window,
+        .seed = static_cast<std::uint32_t>(integerParam(params, "draw_seed"))};
+    if (options.maxWindows > 0) {
+        draw.count = options.maxWindows;
+    }
+    const Cleaning cleaning = cleaningFromName(clean);
+    const std::vector<std::string> documents = readDocuments(path, run);
+    const Tokenizer& tokenizer = model.requireTokenizer();
+    const auto tokensOf = [&](std::size_t index) {
+        run.checkpoint();
+        const std::string& document = documents[index];
+        std::vector<TokenId> ids =
+            tokenizer.encode(cleaning == Cleaning::Gutenberg ? cleanGutenberg(document) : document);
+        if (tokenizer.bos()) {
+            ids.insert(ids.begin(), *tokenizer.bos());
+        }
+        return ids;
+    };
+    ScoringText text;
+    text.name = path.filename().string();
+    text.stream = drawWindows(documents.size(), tokensOf, draw);
+    text.windows = planWindows(static_cast<std::int64_t>(text.stream.size()), options).windows;
+    text.protocol = protocolLabel(draw, clean);
+    return text;
+}
+
 } // namespace
 
 std::vector<TokenId> ScoringText::input(std::size_t window) const {
@@ -120,37 +194,12 @@ std::vector<std::filesystem::path> scoringFiles(const Json& params) {
 }
 
 ScoringText scoringTextFrom(const Json& params, const LoadedModel& model, RunControl& run) {
-    const Tokenizer& tokenizer = model.requireTokenizer();
     const WindowOptions options = windowOptionsFrom(params, model);
-    const std::string named = textOf(params, "text");
-    const std::filesystem::path path =
-        named.empty() ? defaultTextPath() : std::filesystem::path(named);
     const std::string clean = textOf(params, "clean").empty() ? "none" : textOf(params, "clean");
-    const std::string content = readText(path, cleaningFromName(clean), run);
-    run.checkpoint();
-
-    ScoringText text;
-    text.name = path.filename().string();
-    LATHE_CHECK(
-        !options.bosPerWindow || tokenizer.bos(),
-        "--bos window: " + model.name + " puts no beginning-of-text token in front of texts");
-    if (options.bosPerWindow) {
-        text.windowBos = tokenizer.bos();
-    } else if (tokenizer.bos()) {
-        text.stream.push_back(*tokenizer.bos());
-    }
-    const std::vector<TokenId> ids = tokenizer.encode(neededPart(content, options));
-    text.stream.insert(text.stream.end(), ids.begin(), ids.end());
-    run.checkpoint();
-
-    WindowPlan plan = planWindows(static_cast<std::int64_t>(text.stream.size()), options);
-    if (plan.keptShortText) {
-        run.log(
-            LogLevel::Warning, text.name + " is shorter than one window of " +
-                                   std::to_string(options.window) + " tokens: scored as it is");
-    }
-    text.windows = std::move(plan.windows);
-    text.protocol = protocolLabel(options, clean);
+    ScoringText text = textOf(params, "draw") == "documents"
+                           ? drawnText(params, model, options, clean, run)
+                           : consecutiveText(params, model, options, clean, run);
+    const Tokenizer& tokenizer = model.requireTokenizer();
     for (const Window& window : text.windows) {
         text.bytes.push_back(scoredBytes(tokenizer, text, window));
         text.longestInput = std::max(text.longestInput, window.count + (text.windowBos ? 1 : 0));

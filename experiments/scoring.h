@@ -30,7 +30,7 @@ struct ScoringText {
 };
 
 /// Reads, cleans, tokenizes and cuts the text that `params` name (text, clean, window, stride, bos,
-/// tail, max_windows; the declarations are in studies/params.h).
+/// tail, max_windows, draw, draw_seed; the declarations are in studies/params.h).
 /// @throws InputError for a text or protocol that leaves nothing to score, or a window longer than
 ///         the model's positions.
 ScoringText scoringTextFrom(const Json& params, const LoadedModel& model, RunControl& run);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "engine/text/tokenizer.h"
+
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -41,5 +44,25 @@ WindowPlan planWindows(std::int64_t streamTokens, const WindowOptions& options);
 /// "window 256, stride 256, bos document, tail drop, clean none": beside every perplexity, since
 /// numbers of different protocols do not compare.
 std::string protocolLabel(const WindowOptions& options, const std::string& cleaning);
+
+/// Windows of a corpus of documents, as GPTQ and SqueezeLLM draw them from C4.
+struct DrawOptions {
+    std::int64_t window = 0; ///< tokens, at least 2
+    std::int64_t count = 256;
+    std::uint32_t seed = 0; ///< of Python's generator
+};
+
+/// Draws documents until one holds a window, then a place in it, `count` times over; the windows
+/// one after another. Python's `randint` draws, so that the published protocol (seed 0) gives its
+/// windows; but a document of exactly one window, at which that stops with an error, is taken
+/// whole.
+/// @param tokensOf the ids of a document, beginning-of-text token included.
+/// @throws InputError when no document is long enough.
+std::vector<TokenId> drawWindows(
+    std::size_t documents, const std::function<std::vector<TokenId>(std::size_t)>& tokensOf,
+    const DrawOptions& options);
+
+/// "window 2048, 256 windows drawn from documents, seed 0, bos document, clean none".
+std::string protocolLabel(const DrawOptions& options, const std::string& cleaning);
 
 } // namespace lathe

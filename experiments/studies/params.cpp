@@ -67,10 +67,24 @@ std::vector<ParamSpec> scoringParams() {
         {.name = "max_windows",
          .kind = ParamKind::Integer,
          .defaultValue = 0,
-         .help = "Score only the first windows; 0: all",
+         .help = "Score only the first windows; 0: all, or 256 that are drawn",
          .unit = "window",
          .minimum = 0,
          .maximum = 1e9,
+         .advanced = true},
+        {.name = "draw",
+         .kind = ParamKind::Choice,
+         .defaultValue = "consecutive",
+         .help = "Windows one after another, or drawn at random from the documents of a JSON Lines "
+                 "file, as GPTQ and SqueezeLLM score C4",
+         .choices = {"consecutive", "documents"},
+         .advanced = true},
+        {.name = "draw_seed",
+         .kind = ParamKind::Integer,
+         .defaultValue = 0,
+         .help = "What Python's generator is seeded with to draw them; published numbers have 0",
+         .minimum = 0,
+         .maximum = 4294967295.0,
          .advanced = true}};
 }
 

@@ -15,7 +15,8 @@ namespace lathe {
 ParamSpec modelParam();
 /// `clean`: how a text is read.
 ParamSpec cleanParam();
-/// `text`, `clean`, `window`, `stride`, `bos`, `tail`, `max_windows`: see scoringTextFrom.
+/// `text`, `clean`, `window`, `stride`, `bos`, `tail`, `max_windows`, `draw`, `draw_seed`: see
+/// scoringTextFrom.
 std::vector<ParamSpec> scoringParams();
 /// `method`, `bits`, `group`, `sparsity`, `sensitive`; with `sweep`, the first four take
 /// several values and `method` may be a file.

@@ -21,6 +21,7 @@ private slots:
     void replacesWhatIsNoUtf8AndSaysSo();
     void refusesWhatCannotBeScored();
     void aBundledTextIsThere();
+    void documentsOfJsonLines();
 };
 
 namespace {
@@ -122,6 +123,22 @@ void DatasetsTest::aBundledTextIsThere() {
     RunControl run(1, sink, {});
     QVERIFY(readText(defaultTextPath(), Cleaning::None, run).size() >= 40000);
     QVERIFY(sink.all<LogLine>().empty());
+}
+
+void DatasetsTest::documentsOfJsonLines() {
+    const test::TemporaryFolder folder;
+    test::RecordingSink sink;
+    RunControl run(1, sink, {});
+    const std::string lines = "{\"text\": \"one\\ntwo\", \"url\": \"x\"}\r\n\n"
+                              "{\"text\": \"\"}\n{\"text\": \"last\"}";
+    const std::vector<std::string> expected{"one\ntwo", "", "last"};
+    QCOMPARE(readDocuments(write(folder, lines), run), expected);
+    LATHE_VERIFY_THROWS(
+        readDocuments(write(folder, "{\"text\": \"a\"}\n{\"body\": 1}\n"), run), FormatError,
+        "line 2");
+    LATHE_VERIFY_THROWS(readDocuments(write(folder, "[1]"), run), FormatError, "line 1");
+    LATHE_VERIFY_THROWS(readDocuments(write(folder, "no json"), run), FormatError, "line 1");
+    LATHE_VERIFY_THROWS(readDocuments(write(folder, "\n \n"), run), InputError, "no document");
 }
 
 LATHE_TEST(DatasetsTest);

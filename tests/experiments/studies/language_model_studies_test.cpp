@@ -24,6 +24,7 @@ private slots:
     void perplexityWithOverlapIsLower();
     void perplexityOfAShortText();
     void bitsPerByteCountEveryByteOnce();
+    void perplexityOfDrawnWindows();
     void repeatingGivesTheSameNumbers();
     void perplexityOfAFileOfTheUser();
     void refusesAWindowBeyondThePositions();
@@ -157,6 +158,36 @@ void LanguageModelStudiesTest::bitsPerByteCountEveryByteOnce() {
     const double bytes = nats / std::log(2.0) / metrics.at("bits_per_byte").get<double>();
     const auto wanted = static_cast<double>(text.size());
     QVERIFY2(std::fabs(bytes - wanted) < 1e-6 * wanted, std::to_string(bytes).c_str());
+}
+
+void LanguageModelStudiesTest::perplexityOfDrawnWindows() {
+    const test::TemporaryFolder folder;
+    const auto path = folder.path() / "documents.jsonl";
+    std::ofstream lines(path);
+    for (const char* word : {"lamp", "kite", "door"}) {
+        lines << R"({"text": ")";
+        for (int i = 0; i < 20; ++i) {
+            lines << "The " << word << " went out, and nobody spoke for a while. ";
+        }
+        lines << "\"}\n";
+    }
+    lines.close();
+    Spec spec = specOf(
+        "lm.perplexity", {{"model", "lm-little"},
+                          {"text", path.string()},
+                          {"window", 32},
+                          {"draw", "documents"},
+                          {"max_windows", 5}});
+    const Json metrics = metricsOf(spec);
+    QCOMPARE(metrics.at("windows").get<int>(), 5);
+    QCOMPARE(metrics.at("tokens").get<int>(), 5 * 31);
+    QVERIFY(metrics.at("protocol").get<std::string>().find("5 windows drawn") != std::string::npos);
+    spec.params["draw_seed"] = 1;
+    QVERIFY(metricsOf(spec).at("nll") != metrics.at("nll"));
+    spec.params["stride"] = 16;
+    const auto refused = runToEnd(spec);
+    QCOMPARE(refused.exitStatus, 2);
+    QVERIFY(refused.last.message.find("--stride") != std::string::npos);
 }
 
 void LanguageModelStudiesTest::repeatingGivesTheSameNumbers() {

@@ -3,6 +3,7 @@
 #include "experiments/windows.h"
 #include "tests/support/lathe_test.h"
 
+#include <array>
 #include <numeric>
 
 namespace lathe {
@@ -21,6 +22,8 @@ private slots:
     void stopsAtTheLimit();
     void refusesWhatCannotBe();
     void labelNamesTheProtocol();
+    void drawsAsPythonDoes();
+    void refusesTooShortDocuments();
 };
 
 namespace {
@@ -107,6 +110,40 @@ void WindowsTest::labelNamesTheProtocol() {
             {.window = 8, .stride = 8, .bosPerWindow = true, .keepTail = true, .maxWindows = 3},
             "none"),
         std::string("window 8, stride 8, bos window, tail keep, clean none, first 3 windows"));
+}
+
+/// Documents whose token at place p is 100 * document + p.
+std::vector<TokenId> tokensOfDocument(std::size_t document) {
+    constexpr std::array<std::size_t, 7> kLengths{3, 20, 8, 12, 9, 30, 5};
+    std::vector<TokenId> ids(kLengths.at(document));
+    std::iota(ids.begin(), ids.end(), static_cast<TokenId>(100 * document));
+    return ids;
+}
+
+void WindowsTest::drawsAsPythonDoes() {
+    // First tokens of the windows, as the same steps give them in Python.
+    const std::vector<std::pair<std::uint32_t, std::vector<TokenId>>> expected{
+        {0U, {303, 200, 400, 302, 302, 400}}, {4U, {104, 512, 301, 302, 108, 400}}};
+    for (const auto& [seed, firsts] : expected) {
+        const std::vector<TokenId> stream =
+            drawWindows(7, tokensOfDocument, {.window = 8, .count = 6, .seed = seed});
+        QCOMPARE(stream.size(), 48U);
+        for (std::size_t i = 0; i < stream.size(); ++i) {
+            QCOMPARE(stream[i], firsts[i / 8] + static_cast<TokenId>(i % 8));
+        }
+    }
+    QCOMPARE(
+        protocolLabel(DrawOptions{.window = 8, .count = 6}, "none"),
+        std::string("window 8, 6 windows drawn from documents, seed 0, bos document, clean none"));
+}
+
+void WindowsTest::refusesTooShortDocuments() {
+    const DrawOptions options{.window = 31, .count = 2};
+    LATHE_VERIFY_THROWS(
+        drawWindows(7, tokensOfDocument, options), InputError, "none of 7 documents");
+    LATHE_VERIFY_THROWS(drawWindows(0, tokensOfDocument, options), InputError, "none of 0");
+    LATHE_VERIFY_THROWS(
+        drawWindows(7, tokensOfDocument, DrawOptions{.window = 1}), InputError, "--window");
 }
 
 LATHE_TEST(WindowsTest);
