@@ -2,6 +2,7 @@
 #include "kernels/ops/kmeans_rows/kmeans_rows.h"
 #include "tests/conformance/cases.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -116,6 +117,33 @@ void addUnusable(std::vector<Check>& checks) {
     });
 }
 
+/// Lengths from below 1 to beyond the row; what lies behind them are numbers that no row may see.
+void addLengths(std::vector<Check>& checks, std::int64_t width, DType dtype, bool curve) {
+    const std::string name = "rows of 0 to " + std::to_string(width) + " " +
+                             std::string(nameOf(dtype)) + (curve ? " curve" : "");
+    addCase<KmeansRows>(checks, "kmeans_rows", name, [=](Arrays& arrays) {
+        constexpr std::int64_t kRows = 40;
+        const Shape shape{kRows, width};
+        std::vector<std::int32_t> lengths{-1, 0, 1, 2, static_cast<std::int32_t>(width) + 1};
+        while (lengths.size() < static_cast<std::size_t>(kRows)) {
+            const auto bound = static_cast<std::uint64_t>(width);
+            lengths.push_back(static_cast<std::int32_t>(1 + arrays.random()() % bound));
+        }
+        std::vector<float> weights = lognormals(arrays, shape.elementCount());
+        for (std::int64_t row = 0; row < kRows; ++row) {
+            const auto length = std::max(lengths[static_cast<std::size_t>(row)], 0);
+            for (std::int64_t i = length; i < width; ++i) {
+                weights[static_cast<std::size_t>(row * width + i)] = -1.0F;
+            }
+        }
+        KmeansRows op = opOn(
+            arrays, {8, curve}, arrays.weights("values", shape, dtype, 0.02),
+            arrays.given("weights", shape, weights));
+        op.lengths = arrays.given("lengths", Shape{kRows}, lengths);
+        return op;
+    });
+}
+
 } // namespace
 
 void addKmeansRowsCases(std::vector<Check>& checks) {
@@ -139,6 +167,9 @@ void addKmeansRowsCases(std::vector<Check>& checks) {
     addHostile(checks, 40, 6, false);
     addHostile(checks, 700, 16, true);
     addUnusable(checks);
+    addLengths(checks, 9, DType::F32, true);
+    addLengths(checks, 300, DType::F16, true);
+    addLengths(checks, 4096, DType::BF16, false);
 }
 
 } // namespace lathe::conformance

@@ -28,17 +28,20 @@ bool isUsable(std::span<const float> values, std::span<const float> weights) {
 }
 
 void clusterRow(const KmeansRows& op, std::int64_t row) {
-    const auto n = static_cast<std::size_t>(op.values.shape[1]);
+    const std::int64_t width = op.values.shape[1];
     const std::int64_t k = op.centroids.shape[1];
-    std::vector<float> values(n);
-    widen(op.values, row * op.values.shape[1], values);
+    const std::int64_t length =
+        op.lengths.data != nullptr ? op.lengths.ptr<std::int32_t>()[row] : width;
+    const bool fits = length >= 1 && length <= width;
+    std::vector<float> values(fits ? static_cast<std::size_t>(length) : 0);
+    widen(op.values, row * width, values);
     std::span<const float> weights;
     if (op.weights.data != nullptr) {
-        weights = {op.weights.ptr<float>() + row * op.values.shape[1], n};
+        weights = {op.weights.ptr<float>() + row * width, values.size()};
     }
     double* centroids = op.centroids.ptr<double>() + row * k;
     double* curve = op.curve.data != nullptr ? op.curve.ptr<double>() + row * k : nullptr;
-    if (!isUsable(values, weights)) {
+    if (!fits || !isUsable(values, weights)) {
         const double nan = std::numeric_limits<double>::quiet_NaN();
         std::fill_n(centroids, k, nan);
         op.cost.ptr<double>()[row] = nan;
@@ -88,6 +91,9 @@ void run(ExecContext& context, const KmeansRows& op) {
     LATHE_CHECK(op.values.shape[1] >= 1, "kmeans_rows: the rows of values are empty");
     if (op.weights.data != nullptr) {
         arguments.f32("weights", op.weights, op.values.shape);
+    }
+    if (op.lengths.data != nullptr) {
+        arguments.i32("lengths", op.lengths, {rows});
     }
     arguments.rank("centroids", op.centroids, 2);
     const std::int64_t k = op.centroids.shape[1];

@@ -29,7 +29,8 @@ constexpr std::size_t kScratchBytes = std::size_t{1} << 30;
 
 struct Job {
     const void* values;
-    const float* weights; ///< null: all ones
+    const float* weights;        ///< null: all ones
+    const std::int32_t* lengths; ///< null: all values of a row
     double* centroids;
     double* cost;
     double* curve; ///< null: not wanted
@@ -79,8 +80,9 @@ clusterRow(const Job& job, std::int64_t index, std::byte* shared, std::byte* scr
     const T* values = static_cast<const T*>(job.values) + index * job.width;
     const float* weights = job.weights == nullptr ? nullptr : job.weights + index * job.width;
     double* curve = job.curve == nullptr ? nullptr : job.curve + index * job.clusters;
-    bool bad = false, weighty = false;
-    for (int i = threadIdx.x; i < job.width; i += kThreads) {
+    const int length = job.lengths == nullptr ? job.width : job.lengths[index];
+    bool bad = length < 1 || length > job.width, weighty = false;
+    for (int i = threadIdx.x; i < min(length, job.width); i += kThreads) {
         const float weight = weights == nullptr ? 0.0F : weights[i];
         bad = bad || !isfinite(widen(values[i])) || !(weight >= 0.0F) || !isfinite(weight);
         weighty = weighty || weight > 0.0F;
@@ -99,8 +101,8 @@ clusterRow(const Job& job, std::int64_t index, std::byte* shared, std::byte* scr
     row.alone = reinterpret_cast<int*>(scratch + 3 * job.arrayBytes());
     row.splits = reinterpret_cast<std::uint16_t*>(scratch + job.splitsOffset());
     Key* keys = reinterpret_cast<Key*>(job.keysShared ? shared : scratch + job.keysOffset());
-    sortRow(values, job.width, job.padded, keys);
-    row.count = mergeEqual(values, allAlike ? nullptr : weights, job.width, keys, row);
+    sortRow(values, length, job.padded, keys);
+    row.count = mergeEqual(values, allAlike ? nullptr : weights, length, keys, row);
     placeHotArrays(job, shared, scratch, row);
     sumFromMedian(row);
     const double cost = optimum(row, job.clusters, job.centroids + index * job.clusters, curve);
@@ -131,6 +133,7 @@ Job jobOf(const KmeansRows& op) {
     Job job{};
     job.values = op.values.data;
     job.weights = op.weights.ptr<float>();
+    job.lengths = op.lengths.ptr<std::int32_t>();
     job.centroids = op.centroids.ptr<double>();
     job.cost = op.cost.ptr<double>();
     job.curve = op.curve.ptr<double>();
