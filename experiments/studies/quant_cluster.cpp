@@ -2,11 +2,11 @@
 #include "engine/core/check.h"
 #include "engine/core/hash.h"
 #include "engine/io/safetensors.h"
+#include "engine/quant/cluster_rows.h"
 #include "engine/quant/lloyd1d.h"
 #include "engine/quant/matrix_rows.h"
 #include "experiments/studies/factories.h"
 #include "experiments/studies/params.h"
-#include "kernels/ops/kmeans_rows/kmeans_rows.h"
 
 #include <algorithm>
 #include <chrono>
@@ -142,37 +142,6 @@ struct Output {
     }
 };
 
-Tensor uploaded(ExecContext& exec, ConstView host) {
-    Tensor tensor = Tensor::empty(host.shape, host.dtype, exec.device());
-    copy(exec, host, tensor.view());
-    return tensor;
-}
-
-/// Runs the op on host rows wherever the context is. Complete when it returns.
-void clusterOn(ExecContext& exec, const KmeansRows& host) {
-    if (!exec.device().isCuda()) {
-        run(exec, host);
-        return;
-    }
-    const auto like = [&exec](ConstView view) {
-        return view.data == nullptr ? Tensor{}
-                                    : Tensor::empty(view.shape, view.dtype, exec.device());
-    };
-    const Tensor values = uploaded(exec, host.values);
-    const Tensor weights = host.weights.data == nullptr ? Tensor{} : uploaded(exec, host.weights);
-    Tensor centroids = like(host.centroids), cost = like(host.cost), curve = like(host.curve);
-    run(exec, {.values = values.view(),
-               .weights = weights.isNull() ? ConstView{} : weights.view(),
-               .centroids = centroids.view(),
-               .cost = cost.view(),
-               .curve = curve.isNull() ? TensorView{} : curve.view()});
-    copy(exec, centroids.view(), host.centroids);
-    copy(exec, cost.view(), host.cost);
-    if (!curve.isNull()) {
-        copy(exec, curve.view(), host.curve);
-    }
-}
-
 /// One run of the study over blocks of rows.
 class Clustered {
 public:
@@ -180,21 +149,14 @@ public:
         : m_context(context), m_input(input), m_seed(spec.seed),
           m_clusters(spec.params.at("clusters").get<std::int64_t>()),
           m_lloyd(textOf(spec.params, "method") == "lloyd"),
-          m_output(input.rows(), input.width(), m_clusters, !m_lloyd) {
-        if (context.exec.device().isCuda() && input.width() > kKmeansMaxCudaWidth) {
-            throw Unsupported(
-                input.name + ": rows of " + std::to_string(input.width()) +
-                " values; a GPU clusters up to " + std::to_string(kKmeansMaxCudaWidth) +
-                ", --device cpu any number");
-        }
-    }
+          m_output(input.rows(), input.width(), m_clusters, !m_lloyd) {}
 
     void run() {
-        // Large enough to keep every core or multiprocessor busy, small enough to stop soon.
-        constexpr std::int64_t kCpuWeights = 128 * 1024, kCudaWeights = 32 * 1024 * 1024;
+        // Large enough to keep every core busy, small enough to stop soon.
+        constexpr std::int64_t kCpuWeights = 128 * 1024;
         const std::int64_t block =
             m_context.exec.device().isCuda()
-                ? std::max<std::int64_t>(1, kCudaWeights / m_input.width())
+                ? rowsPerLaunch(m_context.exec, m_input.width(), m_input.name)
                 : std::max<std::int64_t>(
                       4 * m_context.cpu.pool().threadCount(), kCpuWeights / m_input.width());
         for (std::int64_t from = 0; from < m_input.rows(); from += block) {
