@@ -76,7 +76,6 @@ public:
 
     /// Matrix i of the model.
     void quantize(std::size_t i, const std::string& name, Linear& linear) {
-        ExecContext& cpu = m_context.cpu;
         const Tensor matrix = hostMatrix(name, linear, m_context.exec);
         Tensor sensitivity;
         LayerStatistics statistics{.name = name};
@@ -88,12 +87,13 @@ public:
             statistics.sparse = m_sparse->positions[i];
         }
         Weight weight = m_quantizer.quantize(
-            m_context.run, cpu, matrix.view(), statistics,
+            m_context.run, m_context.exec, matrix.view(), statistics,
             {.bits = m_choice.bits, .groupSize = m_choice.group});
         if (m_sensitivities) {
             const auto predictions = static_cast<double>(m_sensitivities->record().length - 1);
             *m_result.predictedLoss +=
-                0.5 * predictions * weightedError(cpu, matrix.view(), weight, sensitivity.view());
+                0.5 * predictions *
+                weightedError(m_context.cpu, matrix.view(), weight, sensitivity.view());
         }
         const auto size = static_cast<double>(matrix.view().elementCount());
         m_weights += size;

@@ -44,8 +44,8 @@ struct QuantizedModel {
     std::optional<SensitivityRecord> sensitivities{};
 };
 
-/// A model that shares everything with `model` but its block matrices, which are quantized on the
-/// host and sent back to the model's device. Sensitivities and sparse positions are worked out once
+/// A model that shares everything with `model` but its block matrices, which are quantized where
+/// the model is, see Quantizer. Sensitivities and sparse positions are worked out once
 /// per run and setting.
 /// @param progress called with the share that is done and what is worked on.
 /// @throws InputError when the model is quantized already; Cancelled.

@@ -38,7 +38,7 @@ private:
 struct StudyContext {
     RunControl& run;
     ExecContext& exec; ///< device of the Spec
-    ExecContext& cpu;  ///< the host, for quantizers (equals exec on a CPU run)
+    ExecContext& cpu;  ///< the host, for what runs nowhere else (equals exec on a CPU run)
     ModelCache& models;
     RunCache& cache;
 };

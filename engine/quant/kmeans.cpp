@@ -15,15 +15,19 @@ public:
     const QuantizerInfo& info() const override { return m_info; }
 
     Weight quantize(
-        RunControl& run, ExecContext& cpu, ConstView w, const LayerStatistics& statistics,
+        RunControl& run, ExecContext& context, ConstView w, const LayerStatistics& statistics,
         const QuantizeOptions& options) const override {
         checkQuantizable(m_info, w, statistics, options);
+        const LayerStatistics used = usedBy(m_info, statistics);
+        if (context.device().isCuda()) {
+            return quantizeRowsOnGpu(run, context, w, used, options);
+        }
         const auto optimum = [&options](
                                  std::int64_t, std::span<const float> values,
                                  std::span<const float> weights) {
             return Kmeans1d::optimum(values, weights, 1 << options.bits);
         };
-        return quantizeRows(run, cpu, w, usedBy(m_info, statistics), options, optimum);
+        return quantizeRows(run, context, w, used, options, optimum);
     }
 
 private:

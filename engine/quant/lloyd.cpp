@@ -17,7 +17,7 @@ public:
     const QuantizerInfo& info() const override { return m_info; }
 
     Weight quantize(
-        RunControl& run, ExecContext& cpu, ConstView w, const LayerStatistics& statistics,
+        RunControl& run, ExecContext& context, ConstView w, const LayerStatistics& statistics,
         const QuantizeOptions& options) const override {
         checkQuantizable(m_info, w, statistics, options);
         const auto oneStart = [&options](
@@ -26,7 +26,7 @@ public:
             Random random = rowRandom(kSeed, row);
             return Lloyd1d(values, weights).clustering(1 << options.bits, random);
         };
-        return quantizeRows(run, cpu, w, usedBy(m_info, statistics), options, oneStart);
+        return quantizeRows(run, context, w, usedBy(m_info, statistics), options, oneStart);
     }
 
 private:

@@ -23,7 +23,15 @@ using RowClustering = std::function<Clustering(
 /// @param w as checkQuantizable wants it
 /// @throws InputError naming the row for a NaN, an Inf or a centroid beyond F16; Cancelled.
 LutWeight quantizeRows(
-    RunControl& run, ExecContext& cpu, ConstView w, const LayerStatistics& statistics,
+    RunControl& run, ExecContext& context, ConstView w, const LayerStatistics& statistics,
     const QuantizeOptions& options, const RowClustering& cluster);
+
+/// The same with the clusters of Kmeans1d::optimum, which a GPU finds for many rows at once: equal
+/// bits. The rest is the work of the context's pool.
+/// @throws as quantizeRows, but Cancelled before the next batch of rows; Unsupported for rows that
+///         are longer than a GPU clusters; DeviceError when its memory does not suffice.
+LutWeight quantizeRowsOnGpu(
+    RunControl& run, ExecContext& cuda, ConstView w, const LayerStatistics& statistics,
+    const QuantizeOptions& options);
 
 } // namespace lathe

@@ -77,13 +77,13 @@ void readRow(ConstView w, std::int64_t row, const std::string& name, std::span<f
 }
 
 void forEachRow(
-    const RunControl& run, ExecContext& cpu, ConstView w, const QuantizeOptions& options,
+    const RunControl& run, ExecContext& context, ConstView w, const QuantizeOptions& options,
     const std::function<void(std::int64_t row)>& body) {
     const std::int64_t rows = w.shape[0];
     const std::int64_t block = std::max<std::int64_t>(1, kReportWeights / w.shape[1]);
     for (std::int64_t start = 0; start < rows; start += block) {
         const std::int64_t count = std::min(block, rows - start);
-        cpu.pool().parallelFor(count, 1, [&](std::int64_t from, std::int64_t to) {
+        context.pool().parallelFor(count, 1, [&](std::int64_t from, std::int64_t to) {
             for (std::int64_t i = from; i < to; ++i) {
                 run.checkpoint();
                 body(start + i);

@@ -27,7 +27,7 @@ void readRow(ConstView w, std::int64_t row, const std::string& name, std::span<f
 /// Calls `body` for every row on the context's pool.
 /// @throws Cancelled before the next row once a stop was asked for; what a body throws.
 void forEachRow(
-    const RunControl& run, ExecContext& cpu, ConstView w, const QuantizeOptions& options,
+    const RunControl& run, ExecContext& context, ConstView w, const QuantizeOptions& options,
     const std::function<void(std::int64_t row)>& body);
 
 } // namespace lathe

@@ -43,11 +43,14 @@ class Quantizer {
 public:
     virtual ~Quantizer() = default;
     virtual const QuantizerInfo& info() const = 0;
+    /// @param context whose pool does the work; on a GPU, exact clusterings are found there, with
+    ///        equal results
     /// @param w [out, in] F32 | F16 | BF16 on the host. The result is on the host.
     /// @throws InputError for options out of range, NaN / Inf in w (row and column named), or
-    /// values that do not fit the F16 scales and tables; Cancelled between two rows.
+    /// values that do not fit the F16 scales and tables; Cancelled between two rows or, on a GPU,
+    /// batches of rows; there also Unsupported for rows that are too long, and DeviceError.
     virtual Weight quantize(
-        RunControl& run, ExecContext& cpu, ConstView w, const LayerStatistics& statistics,
+        RunControl& run, ExecContext& context, ConstView w, const LayerStatistics& statistics,
         const QuantizeOptions& options) const = 0;
 };
 

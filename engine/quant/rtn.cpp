@@ -38,7 +38,7 @@ public:
     const QuantizerInfo& info() const override { return m_info; }
 
     Weight quantize(
-        RunControl& run, ExecContext& cpu, ConstView w, const LayerStatistics& statistics,
+        RunControl& run, ExecContext& context, ConstView w, const LayerStatistics& statistics,
         const QuantizeOptions& options) const override;
 
 protected:
@@ -54,7 +54,7 @@ private:
 };
 
 Weight RoundToNearest::quantize(
-    RunControl& run, ExecContext& cpu, ConstView w, const LayerStatistics& statistics,
+    RunControl& run, ExecContext& context, ConstView w, const LayerStatistics& statistics,
     const QuantizeOptions& options) const {
     checkQuantizable(m_info, w, statistics, options);
     const std::int64_t out = w.shape[0], in = w.shape[1];
@@ -73,7 +73,7 @@ Weight RoundToNearest::quantize(
     auto* packed = reinterpret_cast<std::uint32_t*>(result.packed.view().data);
     auto* scales = result.scale.view().ptr<Half>();
     auto* zeros = result.zero.view().ptr<std::uint8_t>();
-    forEachRow(run, cpu, w, options, [&](std::int64_t row) {
+    forEachRow(run, context, w, options, [&](std::int64_t row) {
         std::vector<float> values(static_cast<std::size_t>(in));
         std::vector<std::uint8_t> codes(values.size());
         readRow(w, row, statistics.name, values);

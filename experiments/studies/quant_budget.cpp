@@ -290,7 +290,7 @@ std::unique_ptr<LlamaModel> quantizeAsPlanned(
         const Quantizer& quantizer =
             quantizers().at(sparse.empty() ? "squeezellm" : "squeezellm-sparse");
         Weight weight = quantizer.quantize(
-            context.run, context.cpu, w.view(), statistics, {.bits = point.bits});
+            context.run, context.exec, w.view(), statistics, {.bits = point.bits});
         const Device home = context.exec.device();
         linear->weight = home.isCuda() ? toDevice(weight, home, context.exec) : std::move(weight);
     }
