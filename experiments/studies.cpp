@@ -9,6 +9,7 @@ const Registry<Study>& studies() {
         Registry<Study> list("study");
         list.add(makeBenchCluster());
         list.add(makeBenchGemv());
+        list.add(makeBenchSensitivity());
         list.add(makeLmGenerate());
         list.add(makeLmPerplexity());
         list.add(makeModelCheck());

@@ -10,6 +10,7 @@ namespace lathe {
 
 std::unique_ptr<Study> makeBenchCluster();
 std::unique_ptr<Study> makeBenchGemv();
+std::unique_ptr<Study> makeBenchSensitivity();
 std::unique_ptr<Study> makeLmGenerate();
 std::unique_ptr<Study> makeLmPerplexity();
 std::unique_ptr<Study> makeModelCheck();
