@@ -13,12 +13,24 @@ namespace lathe {
 
 namespace {
 
-/// Rows that the packed kernels take at once.
-constexpr std::int64_t kPackedRows = 8;
+/// Rows that GroupGemv takes.
+constexpr std::int64_t kGroupRows = 8;
 /// Widened weights per tile: on a CPU they stay in the second-level cache, a GPU needs enough rows
 /// to fill it.
 constexpr std::int64_t kCpuTileBytes = std::int64_t{1} << 20;
 constexpr std::int64_t kCudaTileBytes = std::int64_t{64} << 20;
+constexpr std::int64_t kHalfTileBytes = std::int64_t{32} << 20;
+
+std::int64_t mostPackedRows(const ExecContext& context, const LutWeight& weight) {
+    return lutGemvMostRows(context, weight.bits, weight.in);
+}
+std::int64_t mostPackedRows(const ExecContext&, const GroupWeight&) { return kGroupRows; }
+
+/// How a format is widened for the products of this context.
+DType tileType(const ExecContext& context, const LutWeight&) {
+    return context.products() == Products::Half ? DType::F16 : DType::F32;
+}
+DType tileType(const ExecContext&, const GroupWeight&) { return DType::F32; }
 
 void gemv(
     ExecContext& context, const GroupWeight& weight, ConstView x, ConstView bias, TensorView y) {
@@ -87,11 +99,17 @@ void tiledProduct(
     ExecContext& context, const Packed& weight, ConstView x, ConstView bias, TensorView y) {
     const std::int64_t out = y.shape[1];
     const std::int64_t in = weight.in;
-    const std::int64_t budget = context.device().isCuda() ? kCudaTileBytes : kCpuTileBytes;
-    const std::int64_t tileRows =
-        std::clamp<std::int64_t>(budget / (in * std::int64_t{sizeof(float)}), 1, out);
+    const DType type = tileType(context, weight);
+    const std::int64_t budget = !context.device().isCuda() ? kCpuTileBytes
+                                : type == DType::F16       ? kHalfTileBytes
+                                                           : kCudaTileBytes;
+    const auto rowBytes = std::max<std::int64_t>(1, in * static_cast<std::int64_t>(sizeOf(type)));
+    const std::int64_t most = std::clamp<std::int64_t>(budget / rowBytes, 1, out);
+    // Tiles of equal size: a short one would not fill the GPU.
+    const std::int64_t tiles = (out + most - 1) / most;
+    const std::int64_t tileRows = (out + tiles - 1) / tiles;
     Arena::Scope scope(context.scratch());
-    const TensorView tile = context.scratch().take({tileRows, in}, DType::F32);
+    const TensorView tile = context.scratch().take({tileRows, in}, type);
     for (std::int64_t from = 0; from < out; from += tileRows) {
         const std::int64_t to = std::min(out, from + tileRows);
         const TensorView w = tile.slice(0, to - from); // [to - from, in]
@@ -124,7 +142,7 @@ void Linear::apply(ExecContext& context, ConstView x, TensorView y) const {
         [&](const auto& stored) {
             if constexpr (std::is_same_v<std::decay_t<decltype(stored)>, DenseWeight>) {
                 run(context, Gemm{.x = x, .w = stored.w.view(), .bias = biasView, .y = y});
-            } else if (x.shape[0] <= kPackedRows) {
+            } else if (x.shape[0] <= mostPackedRows(context, stored)) {
                 gemv(context, stored, x, biasView, y);
             } else {
                 tiledProduct(context, stored, x, biasView, y);

@@ -11,7 +11,7 @@ struct Linear {
     std::optional<Tensor> bias{}; ///< [out] F32
 
     /// @param x [rows, in] F32  @param y [rows, out] F32, overwritten.
-    /// Up to 8 rows go through the packed kernels; more are dequantized tile by tile into scratch.
+    /// Few rows go through the packed kernels; more are dequantized tile by tile into scratch.
     void apply(ExecContext& context, ConstView x, TensorView y) const;
 };
 

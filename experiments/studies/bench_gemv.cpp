@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <optional>
 
 namespace lathe {
 
@@ -20,8 +21,12 @@ namespace {
 
 constexpr int kDenseBits = 16;
 constexpr int kMinimumRepeats = 5;
-/// Rows of the result that are compared with a sum in double precision.
+/// Rows of the matrix and vectors whose results are compared with a sum in double precision.
 constexpr std::int64_t kCheckedRows = 256;
+constexpr std::int64_t kCheckedVectors = 16;
+/// Beyond so many vectors a GPU multiplies in half precision, the table's weights as the dense
+/// ones.
+constexpr std::int64_t kMostSingleVectors = 8;
 constexpr double kCpuBound = 1e-5;
 /// A GPU kernel may round activations to F16 (11 bits) on their way to the table.
 constexpr double kCudaBound = 2e-3;
@@ -49,9 +54,10 @@ StudyInfo describeStudy() {
              {.name = "batch",
               .kind = ParamKind::Integer,
               .defaultValue = 1,
-              .help = "Vectors multiplied at once",
+              .help = "Vectors multiplied at once; more than 8 are rounded to F16 on a GPU, for "
+                      "dense F16 alike",
               .minimum = 1,
-              .maximum = 8,
+              .maximum = 4096,
               .sweep = true}},
         .metrics = {
             {"us", "Time", "us", -1,
@@ -68,6 +74,8 @@ StudyInfo describeStudy() {
             {"share_of_copy", "Share of the copy bandwidth", "", 1, {}},
             {"fp16_us", "Time of dense F16", "us", 0, "The same product, measured alike"},
             {"speedup_over_fp16", "Speed-up over dense F16", "", 1, {}},
+            {"tflops", "Arithmetic", "TFLOP/s", 1,
+             "Two operations for each weight and vector; with more than 8 vectors"},
             {"max_error", "Largest error", "", -1,
              "Against a sum in double precision, over the largest result"},
             {"buffers", "Rotated buffers", "", 0,
@@ -84,6 +92,8 @@ struct Problem {
                        : out * (packedWords(in, bits) * 4 + (std::int64_t{1} << bits) * 2);
     }
     std::int64_t bytes() const { return weightBytes() + (in + out) * batch * 4; }
+    double operations() const { return 2.0 * static_cast<double>(out * in * batch); }
+    bool hasManyVectors() const { return batch > kMostSingleVectors; }
 };
 
 Problem problemFrom(const Json& params) {
@@ -118,18 +128,20 @@ struct HostData {
     std::vector<Half> dense;           ///< [out, in] when dense
     std::vector<std::int32_t> packed;  ///< [out, words]
     std::vector<Half> table;           ///< [out, 2^bits]
-    std::vector<double> wanted;        ///< [batch, checked rows]
-    std::vector<std::int64_t> checked; ///< rows of the result that are compared
+    std::vector<double> wanted;        ///< [checked, vectors]
+    std::vector<std::int64_t> checked; ///< rows of the matrix whose results are compared
+    std::vector<std::int64_t> vectors; ///< of those results
     double largest = 0.0;
 };
 
-std::vector<std::int64_t> checkedRows(std::int64_t out) {
-    std::vector<std::int64_t> rows;
-    const std::int64_t count = std::min(out, kCheckedRows);
-    for (std::int64_t i = 0; i < count; ++i) {
-        rows.push_back(i * out / count);
+/// At most `most` of `count` indices, evenly spread.
+std::vector<std::int64_t> someOf(std::int64_t count, std::int64_t most) {
+    std::vector<std::int64_t> indices;
+    const std::int64_t taken = std::min(count, most);
+    for (std::int64_t i = 0; i < taken; ++i) {
+        indices.push_back(i * count / taken);
     }
-    return rows;
+    return indices;
 }
 
 /// Fills row `row` of the host data and writes the values that it stands for.
@@ -166,7 +178,8 @@ HostData makeData(const Problem& p, std::uint64_t seed, RunControl& run) {
     const auto out = static_cast<std::size_t>(p.out);
     data.x.resize(static_cast<std::size_t>(p.batch) * in);
     std::ranges::generate(data.x, [&] { return static_cast<float>(random.normal()); });
-    data.checked = checkedRows(p.out);
+    data.checked = someOf(p.out, kCheckedRows);
+    data.vectors = someOf(p.batch, kCheckedVectors);
     if (p.dense()) {
         data.dense.resize(out * in);
     } else {
@@ -183,7 +196,7 @@ HostData makeData(const Problem& p, std::uint64_t seed, RunControl& run) {
             continue;
         }
         ++next;
-        for (std::int64_t b = 0; b < p.batch; ++b) {
+        for (const std::int64_t b : data.vectors) {
             double sum = 0.0;
             for (std::size_t j = 0; j < in; ++j) {
                 sum += static_cast<double>(values[j]) *
@@ -298,7 +311,7 @@ requireCorrect(ExecContext& exec, const Problem& p, const HostData& data, Rotati
     double error = 0.0;
     std::size_t i = 0;
     for (const std::int64_t row : data.checked) {
-        for (std::int64_t b = 0; b < p.batch; ++b) {
+        for (const std::int64_t b : data.vectors) {
             const double got = y[static_cast<std::size_t>(b * p.out + row)];
             const double away = std::fabs(got - data.wanted[i++]);
             error = std::isfinite(away) ? std::max(error, away) : away;
@@ -331,12 +344,13 @@ Measured measure(const Spec& spec, StudyContext& context, const Problem& p) {
     measured.error = requireCorrect(context.exec, p, data, rotation);
     context.run.checkpoint();
     // Every copy is read at least once in a measurement, tiny ones often enough to be seen by a
-    // clock. On a GPU the time is the slope over half of the launches: 64 or more.
+    // clock. On a GPU the time is the slope over half of the launches: 64 or more, fewer where each
+    // is long.
     constexpr std::int64_t kTimedBytes = std::int64_t{1} << 28;
-    constexpr std::int64_t kCudaLaunches = 128;
     const bool cuda = context.exec.device().isCuda();
+    const std::int64_t cudaLaunches = p.hasManyVectors() ? 16 : 128;
     const std::int64_t least =
-        std::max(static_cast<std::int64_t>(rotation.copies()), cuda ? kCudaLaunches : 1);
+        std::max(static_cast<std::int64_t>(rotation.copies()), cuda ? cudaLaunches : 1);
     const auto launches = static_cast<int>(std::clamp<std::int64_t>(
         kTimedBytes / p.bytes(), least, std::max<std::int64_t>(least, 4096)));
     measured.timing =
@@ -366,13 +380,21 @@ Json BenchGemv::run(const Spec& spec, StudyContext& context) const {
     const double copyRate =
         context.cache.get<double>("copy", [&] { return measureCopyBandwidth(context.exec); });
     context.run.checkpoint();
+    std::optional<ExecContext> half;
+    if (problem.hasManyVectors() && context.exec.device().isCuda()) {
+        half.emplace(
+            context.exec.device(),
+            ExecOptions{.threads = spec.threads, .products = Products::Half});
+    }
+    StudyContext timed{
+        context.run, half ? *half : context.exec, context.cpu, context.models, context.cache};
     context.run.progress(0.3, "timing the product");
-    const Measured measured = measure(spec, context, problem);
+    const Measured measured = measure(spec, timed, problem);
     context.run.progress(0.7, "timing dense F16");
     const double denseUs =
-        problem.dense() ? measured.timing.medianUs : measure(spec, context, dense).timing.medianUs;
+        problem.dense() ? measured.timing.medianUs : measure(spec, timed, dense).timing.medianUs;
     const double rate = static_cast<double>(problem.bytes()) / (measured.timing.medianUs * 1e-6);
-    return {
+    Json metrics{
         {"bytes", problem.bytes()},
         {"us", jsonNumber(measured.timing.medianUs)},
         {"us_min", jsonNumber(measured.timing.minimumUs)},
@@ -384,6 +406,10 @@ Json BenchGemv::run(const Spec& spec, StudyContext& context) const {
         {"speedup_over_fp16", jsonNumber(denseUs / measured.timing.medianUs)},
         {"max_error", jsonNumber(measured.error)},
         {"buffers", measured.copies}};
+    if (problem.hasManyVectors()) {
+        metrics["tflops"] = jsonNumber(problem.operations() / measured.timing.medianUs * 1e-6);
+    }
+    return metrics;
 }
 
 } // namespace

@@ -26,10 +26,20 @@ Target chosenTarget(Device device, const ExecOptions& options) {
     return target;
 }
 
+Products supportedProducts(Device device, Products products) {
+    if (products == Products::Half && !device.isCuda()) {
+        throw Unsupported(
+            "products in half precision: " + device.name() +
+            " multiplies in single precision only; choose a GPU or Products::Float32");
+    }
+    return products;
+}
+
 } // namespace
 
 ExecContext::ExecContext(Device device, ExecOptions options)
     : m_device(device), m_target(chosenTarget(device, options)),
+      m_products(supportedProducts(device, options.products)),
       m_pool(std::make_unique<ThreadPool>(options.threads)) {
     if (device.isCuda()) {
         m_cuda.reset(cuda::makeState(device.index));

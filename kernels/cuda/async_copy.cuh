@@ -19,6 +19,11 @@ __device__ inline void copyAsync(std::uint32_t to, const void* from) {
                  : "memory");
 }
 
+/// 4 bytes, both ends aligned to 4.
+__device__ inline void copyAsyncWord(std::uint32_t to, const void* from) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(to), "l"(from) : "memory");
+}
+
 /// Asks the second-level cache for `bytes`, a multiple of 16 and aligned to 16.
 __device__ inline void prefetch(const void* from, std::uint32_t bytes) {
 #if __CUDA_ARCH__ >= 900

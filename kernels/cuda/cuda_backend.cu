@@ -172,7 +172,7 @@ ExecContext::CudaState* makeState(int index) {
 
 void destroyState(ExecContext::CudaState* state) noexcept {
     if (state != nullptr) {
-        destroyBlas(state->blas);
+        destroyBlas(*state);
         cudaStreamDestroy(state->stream);
         delete state;
     }

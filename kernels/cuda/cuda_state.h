@@ -13,6 +13,7 @@ struct ExecContext::CudaState {
     cudaStream_t stream = nullptr;
     void* blas = nullptr; ///< cublasHandle_t, made at first use
     bool blasTried = false;
+    void* blasMemory = nullptr; ///< its workspace on the device
     int multiprocessors = 0;
     bool syncEveryOp = false; ///< LATHE_CUDA_SYNC=1
 };

@@ -93,19 +93,30 @@ ConstView Arrays::floats(const std::string& name, Shape shape, double scale) {
     return given(name, shape, normals(shape.elementCount(), scale));
 }
 
-ConstView Arrays::weights(const std::string& name, Shape shape, DType dtype, double scale) {
-    const std::vector<float> values = normals(shape.elementCount(), scale);
+std::vector<std::byte> Arrays::stored(const std::vector<float>& values, DType dtype) {
+    const auto bytesOf = [](const auto& elements) {
+        std::vector<std::byte> bytes(elements.size() * sizeof(elements[0]));
+        if (!bytes.empty()) {
+            std::memcpy(bytes.data(), elements.data(), bytes.size());
+        }
+        return bytes;
+    };
     if (dtype == DType::F16) {
         std::vector<Half> halves(values.size());
         std::ranges::transform(values, halves.begin(), toHalf);
-        return given(name, shape, halves);
+        return bytesOf(halves);
     }
     if (dtype == DType::BF16) {
         std::vector<BFloat16> halves(values.size());
         std::ranges::transform(values, halves.begin(), toBFloat16);
-        return given(name, shape, halves);
+        return bytesOf(halves);
     }
-    return given(name, shape, values);
+    return bytesOf(values);
+}
+
+ConstView Arrays::weights(const std::string& name, Shape shape, DType dtype, double scale) {
+    return add(
+        name, shape, dtype, stored(normals(shape.elementCount(), scale), dtype), Role::Input, 0.0);
 }
 
 ConstView
@@ -122,13 +133,11 @@ TensorView Arrays::output(const std::string& name, Shape shape, DType dtype, dou
     return add(name, shape, dtype, {}, Role::Output, bound);
 }
 
-TensorView Arrays::updated(const std::string& name, Shape shape, double bound, double scale) {
-    const std::vector<float> values = normals(shape.elementCount(), scale);
-    std::vector<std::byte> bytes(values.size() * sizeof(float));
-    if (!bytes.empty()) {
-        std::memcpy(bytes.data(), values.data(), bytes.size());
-    }
-    return add(name, shape, DType::F32, bytes, Role::Output, bound);
+TensorView
+Arrays::updated(const std::string& name, Shape shape, double bound, double scale, DType dtype) {
+    return add(
+        name, shape, dtype, stored(normals(shape.elementCount(), scale), dtype), Role::Output,
+        bound);
 }
 
 std::string Arrays::collect() {
@@ -194,6 +203,10 @@ void Arrays::compareBytes(const Array& array, const Array& reference, Difference
             return;
         }
     }
+}
+
+bool Arrays::equals(const Arrays& other) const {
+    return std::ranges::equal(m_arrays, other.m_arrays, {}, &Array::result, &Array::result);
 }
 
 Arrays::Difference Arrays::differenceFrom(const Arrays& reference) const {

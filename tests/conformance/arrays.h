@@ -38,7 +38,9 @@ public:
     /// the reference; integers have to agree exactly
     TensorView output(const std::string& name, Shape shape, DType dtype, double bound = 0.0);
     /// Read and written by the op: in place, or an aliased operand.
-    TensorView updated(const std::string& name, Shape shape, double bound, double scale = 1.0);
+    TensorView updated(
+        const std::string& name, Shape shape, double bound, double scale = 1.0,
+        DType dtype = DType::F32);
     /// For sizes and contents of a case's own.
     std::mt19937_64& random() noexcept { return m_random; }
     std::vector<float> normals(std::int64_t count, double scale);
@@ -55,6 +57,8 @@ public:
     };
     /// The outputs of this run against those of the reference. Both have been collected.
     Difference differenceFrom(const Arrays& reference) const;
+    /// Have both runs the same bits everywhere? Both have been collected.
+    bool equals(const Arrays& other) const;
 
 private:
     enum class Role { Input, Output };
@@ -71,6 +75,7 @@ private:
         std::vector<std::byte> result;
     };
 
+    static std::vector<std::byte> stored(const std::vector<float>& values, DType dtype);
     TensorView
     add(const std::string& name, Shape shape, DType dtype, const std::vector<std::byte>& bytes,
         Role role, double bound);

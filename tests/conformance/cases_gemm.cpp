@@ -15,7 +15,10 @@ struct Sizes {
     std::int64_t gap = 0; ///< elements between the rows of y
 };
 
-Gemm make(Arrays& arrays, DType dtype, const Sizes& sizes) {
+/// Of x that is rounded to 11 bits, as in cases_lut_gemv.cpp.
+constexpr double kHalfBound = 1e-3;
+
+Gemm make(Arrays& arrays, DType dtype, const Sizes& sizes, double bound = kBound) {
     Gemm op{
         .x = arrays.floats("x", {sizes.rows, sizes.in}),
         .w = arrays.weights("w", {sizes.out, sizes.in}, dtype, 0.1),
@@ -24,12 +27,12 @@ Gemm make(Arrays& arrays, DType dtype, const Sizes& sizes) {
         op.bias = arrays.floats("bias", {sizes.out});
     }
     if (sizes.gap == 0) {
-        op.y = arrays.output("y", {sizes.rows, sizes.out}, DType::F32, kBound);
+        op.y = arrays.output("y", {sizes.rows, sizes.out}, DType::F32, bound);
         return op;
     }
     // The gaps are part of the array that is compared: they have to stay what they were.
     op.yStride = sizes.out + sizes.gap;
-    op.y = arrays.updated("y", {sizes.rows, op.yStride}, kBound);
+    op.y = arrays.updated("y", {sizes.rows, op.yStride}, bound);
     op.y.shape = Shape{sizes.rows, sizes.out};
     return op;
 }
@@ -39,8 +42,13 @@ void addSizes(std::vector<Check>& checks, DType dtype, Sizes sizes, CaseOptions 
                              " in " + std::to_string(sizes.in) + " out " +
                              std::to_string(sizes.out) + (sizes.bias ? " bias" : "") +
                              (sizes.gap > 0 ? " stride" : "") + (options.shifted ? " shifted" : "");
+    const bool rounded =
+        options.products == Products::Half && dtype == DType::F16 && sizes.rows > 8;
     addCase<Gemm>(
-        checks, "gemm", name, [dtype, sizes](Arrays& arrays) { return make(arrays, dtype, sizes); },
+        checks, "gemm", name + (options.products == Products::Half ? " in half precision" : ""),
+        [dtype, sizes, bound = rounded ? kHalfBound : kBound](Arrays& arrays) {
+            return make(arrays, dtype, sizes, bound);
+        },
         options);
 }
 
@@ -62,6 +70,14 @@ void addGemmCases(std::vector<Check>& checks) {
         addSizes(checks, dtype, {4, 8, 0}, {.throughRun = true});
         addSizes(checks, dtype, {4, 0, 9, true});
         addSizes(checks, dtype, {20, 0, 9});
+        const CaseOptions half{.twice = true, .gpuOnly = true, .products = Products::Half};
+        addSizes(checks, dtype, {8, 300, 70, true}, half); // too few rows to be rounded
+        addSizes(checks, dtype, {9, 77, 31, true, 2}, half);
+        addSizes(checks, dtype, {64, 1024, 512}, half);
+        addSizes(
+            checks, dtype, {37, 1030, 129, true},
+            {.shifted = true, .gpuOnly = true, .products = Products::Half});
+        addSizes(checks, dtype, {20, 0, 9, true}, {.gpuOnly = true, .products = Products::Half});
     }
     addCase<Gemm>(checks, "gemm", "NaN and infinity stay in their rows", [](Arrays& arrays) {
         std::vector<float> x = arrays.normals(std::int64_t{12} * 40, 1.0);

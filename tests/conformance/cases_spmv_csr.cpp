@@ -61,16 +61,16 @@ void addSpmv(
 /// Rows [from, from + count) of the matrix; one addition each, so exact.
 void addAdd(
     std::vector<Check>& checks, const Sizes& sizes, std::int64_t from, std::int64_t count,
-    CaseOptions options = {}) {
+    CaseOptions options = {}, DType dtype = DType::F32) {
     addCase<AddSparse>(
         checks, "add_sparse",
         sizes.text() + " rows " + std::to_string(from) + " + " + std::to_string(count) +
-            (options.shifted ? " shifted" : ""),
-        [sizes, from, count](Arrays& arrays) {
+            (dtype == DType::F16 ? " to F16" : "") + (options.shifted ? " shifted" : ""),
+        [sizes, from, count, dtype](Arrays& arrays) {
             return AddSparse{
                 .sparse = randomSparse(arrays, sizes),
                 .rowFrom = from,
-                .w = arrays.updated("w", {count, sizes.in}, 0.0)};
+                .w = arrays.updated("w", {count, sizes.in}, 0.0, 1.0, dtype)};
         },
         options);
 }
@@ -90,6 +90,8 @@ void addSpmvCsrCases(std::vector<Check>& checks) {
     addAdd(checks, {.out = 23, .in = 515, .share = 0.02, .fullRow = 5}, 4, 11, {.shifted = true});
     addAdd(checks, {.out = 23, .in = 77, .share = 0.2, .values = DType::F32}, 22, 1);
     addAdd(checks, {.out = 5, .in = 8, .share = 0.5}, 2, 0, {.throughRun = true});
+    addAdd(checks, {.out = 23, .in = 515, .share = 0.02, .fullRow = 5}, 4, 11, {}, DType::F16);
+    addAdd(checks, {.out = 9, .in = 77, .share = 0.2, .values = DType::F32}, 0, 9, {}, DType::F16);
 }
 
 } // namespace lathe::conformance

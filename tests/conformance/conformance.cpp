@@ -20,10 +20,16 @@ Machine::Machine() {
     }
     if (cudaDeviceCount(&m_whyNoCuda) > 0) {
         m_whyNoCuda.clear();
+        m_half = std::make_unique<ExecContext>(
+            Device{Device::Kind::Cuda, 0},
+            ExecOptions{.threads = kThreads, .products = Products::Half});
     }
 }
 
-ExecContext* Machine::find(Target target) {
+ExecContext* Machine::find(Target target, Products products) {
+    if (products == Products::Half) {
+        return target == Target::Cuda ? m_half.get() : nullptr;
+    }
     const auto found = m_contexts.find(target);
     return found == m_contexts.end() ? nullptr : found->second.get();
 }

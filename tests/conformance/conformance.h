@@ -19,13 +19,14 @@ class Machine {
 public:
     Machine();
     ExecContext& scalar() { return *m_contexts.at(Target::Scalar); }
-    /// Null when the target is not available.
-    ExecContext* find(Target target);
+    /// Null when the target is not available, or does not have these products.
+    ExecContext* find(Target target, Products products = Products::Float32);
     /// Why there is no CUDA target; empty when there is one.
     const std::string& whyNoCuda() const noexcept { return m_whyNoCuda; }
 
 private:
     std::map<Target, std::unique_ptr<ExecContext>> m_contexts;
+    std::unique_ptr<ExecContext> m_half; ///< CUDA
     std::string m_whyNoCuda;
 };
 
@@ -51,6 +52,10 @@ struct CaseOptions {
     bool shifted = false; ///< arrays aligned to one element only
     /// Nothing to compute: such an op goes through `run`, which keeps it from the kernels.
     bool throughRun = false;
+    bool twice = false; ///< a second run has to give the same bits
+    /// `run` takes it on a GPU alone: the reference is the scalar kernel, called past `run`.
+    bool gpuOnly = false;
+    Products products = Products::Float32; ///< of the GPU; the reference is in single precision
 };
 
 /// Adds a case: `make` is called once per kernel with fresh Arrays of the same seed.
@@ -61,13 +66,17 @@ void addCase(
     const std::uint64_t seed = std::hash<std::string>{}(opName + name);
     const auto execute = [make = std::move(make), options, seed](Machine& machine) {
         Arrays reference(machine.scalar(), seed, options.shifted);
-        run(machine.scalar(), make(reference));
+        if (options.gpuOnly) {
+            kernelsOf<Op>().back().launch(machine.scalar(), make(reference));
+        } else {
+            run(machine.scalar(), make(reference));
+        }
         std::vector<Outcome> outcomes;
         if (const std::string damage = reference.collect(); !damage.empty()) {
             outcomes.push_back({"scalar", Target::Scalar, 0.0, 0.0, damage});
         }
         for (const Kernel<Op>& kernel : kernelsOf<Op>()) {
-            ExecContext* context = machine.find(kernel.target);
+            ExecContext* context = machine.find(kernel.target, options.products);
             if (context == nullptr || kernel.target == Target::Scalar) {
                 continue;
             }
@@ -87,6 +96,14 @@ void addCase(
             outcome.bound = difference.bound;
             if (outcome.failure.empty()) {
                 outcome.failure = difference.text;
+            }
+            if (options.twice && outcome.failure.empty()) {
+                Arrays again(*context, seed, options.shifted);
+                kernel.launch(*context, make(again));
+                outcome.failure = again.collect();
+                if (outcome.failure.empty() && !again.equals(arrays)) {
+                    outcome.failure = "a second run gave other bits";
+                }
             }
             outcomes.push_back(outcome);
         }

@@ -7,7 +7,8 @@
 namespace lathe {
 
 /// y = x * w^T (+ bias): every dense product of a model. One row is a matrix-vector product and
-/// bound by the bytes of w; many rows are bound by arithmetic (oneDNN, cuBLAS).
+/// bound by the bytes of w; many rows are bound by arithmetic (oneDNN, cuBLAS). A context of
+/// Products::Half rounds x to F16 for more than eight rows of x and w of F16.
 struct Gemm {
     ConstView x;      ///< [rows, in] F32
     ConstView w;      ///< [out, in] F32, F16 or BF16; widened tile by tile, never as a whole

@@ -175,6 +175,13 @@ void gemv(ExecContext& context, const Gemm& op, std::int64_t yStride) {
     }
 }
 
+void addBias(ExecContext& context, const Gemm& op, std::int64_t yStride) {
+    if (!op.bias.empty()) {
+        biasKernel<<<static_cast<unsigned>(op.x.shape[0]), 256, 0, context.cuda()->stream>>>(
+            op.y.ptr<float>(), op.bias.ptr<float>(), op.w.shape[0], yStride);
+    }
+}
+
 /// By cuBLAS, on weights widened to float32 in scratch. False when there is no cuBLAS.
 template <class T>
 bool blas(ExecContext& context, const Gemm& op, std::int64_t yStride) {
@@ -194,11 +201,38 @@ bool blas(ExecContext& context, const Gemm& op, std::int64_t yStride) {
     if (!blasGemm(context, op.x.ptr<float>(), w, op.y.ptr<float>(), rows, in, out, yStride)) {
         return false;
     }
-    if (!op.bias.empty()) {
-        biasKernel<<<static_cast<unsigned>(rows), 256, 0, context.cuda()->stream>>>(
-            op.y.ptr<float>(), op.bias.ptr<float>(), out, yStride);
-    }
+    addBias(context, op, yStride);
     return true;
+}
+
+__global__ void roundKernel(const float* from, __half* to, std::int64_t count, bool aligned) {
+    const std::int64_t i = (blockIdx.x * static_cast<std::int64_t>(blockDim.x) + threadIdx.x) * 8;
+    if (aligned && i + 8 <= count) {
+        const Octet octet = loadOctet(from + i);
+        __half2 pairs[4];
+#pragma unroll
+        for (int pair = 0; pair < 4; ++pair) {
+            pairs[pair] = __floats2half2_rn(octet.value[2 * pair], octet.value[2 * pair + 1]);
+        }
+        *reinterpret_cast<uint4*>(to + i) = *reinterpret_cast<const uint4*>(pairs);
+        return;
+    }
+    for (std::int64_t at = i; at < i + 8 && at < count; ++at) {
+        to[at] = __float2half_rn(from[at]);
+    }
+}
+
+/// By cuBLAS on tensor cores, x rounded to F16 in scratch.
+void halfBlas(ExecContext& context, const Gemm& op, std::int64_t yStride) {
+    const std::int64_t rows = op.x.shape[0], in = op.x.shape[1], out = op.w.shape[0];
+    const Arena::Scope scope(context.scratch());
+    const TensorView x = context.scratch().take(op.x.shape, DType::F16);
+    const auto blocks = static_cast<unsigned>((rows * in + 8 * 256 - 1) / (8 * 256));
+    roundKernel<<<blocks, 256, 0, context.cuda()->stream>>>(
+        op.x.ptr<float>(), x.ptr<__half>(), rows * in,
+        reinterpret_cast<std::uintptr_t>(op.x.data) % 16 == 0);
+    blasHalfGemm(context, x.data, op.w.data, op.y.ptr<float>(), rows, in, out, yStride);
+    addBias(context, op, yStride);
 }
 
 template <class T>
@@ -220,10 +254,13 @@ void launch(ExecContext& context, const Gemm& op) {
         return;
     }
     const std::int64_t yStride = op.yStride == 0 ? op.w.shape[0] : op.yStride;
+    const bool isHalf = context.products() == Products::Half && op.w.dtype == DType::F16;
     withFloatType(op.w.dtype, [&](auto zero) {
         using T = decltype(zero);
         if (op.x.shape[0] <= kMostGemvRows) {
             gemv<T>(context, op, yStride);
+        } else if (isHalf && op.w.shape[1] > 0) {
+            halfBlas(context, op, yStride);
         } else if (op.w.shape[1] == 0 || !blas<T>(context, op, yStride)) {
             tiled<T>(context, op, yStride);
         }

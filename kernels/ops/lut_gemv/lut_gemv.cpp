@@ -9,12 +9,15 @@
 #include "kernels/ops/lut_gemv/packed_code.h"
 
 #include <algorithm>
+#include <type_traits>
 
 namespace lathe {
 
 #ifdef LATHE_HAVE_CUDA
 namespace cuda {
 void launch(ExecContext& context, const LutGemv& op);
+bool acceptsRows(const LutGemv& op);
+void launchRows(ExecContext& context, const LutGemv& op);
 void launch(ExecContext& context, const LutDequantize& op);
 } // namespace cuda
 #endif
@@ -23,6 +26,10 @@ namespace {
 
 /// Weights that one job of the pool decodes at least: some ten microseconds of work.
 constexpr std::int64_t kGrainWeights = 64 * 1024;
+
+/// Rows of x that the kernels of the processor take.
+constexpr std::int64_t kFewRows = 8;
+constexpr std::int64_t kMostRows = 64;
 
 std::int64_t grainRows(std::int64_t in) {
     return std::max<std::int64_t>(1, kGrainWeights / std::max<std::int64_t>(in, 1));
@@ -36,7 +43,7 @@ void scalarGemv(ExecContext& context, const LutGemv& op) {
         for (std::int64_t o = from; o < to; ++o) {
             const std::int32_t* packed = op.packed.ptr<std::int32_t>() + o * words;
             const Half* table = op.table.ptr<Half>() + (o << op.bits);
-            double sums[8] = {};
+            double sums[kMostRows] = {};
             for (std::int64_t j = 0; j < in; ++j) {
                 const double w = toFloat(table[codeAt(packed, j, op.bits)]);
                 for (std::int64_t row = 0; row < rows; ++row) {
@@ -51,7 +58,8 @@ void scalarGemv(ExecContext& context, const LutGemv& op) {
     });
 }
 
-void scalarDequantize(ExecContext& context, const LutDequantize& op) {
+template <class T>
+void widenRows(ExecContext& context, const LutDequantize& op) {
     const std::int64_t in = op.w.shape[1], words = op.packed.shape[1];
     context.pool().parallelFor(
         op.w.shape[0], grainRows(in), [&](std::int64_t from, std::int64_t to) {
@@ -59,12 +67,21 @@ void scalarDequantize(ExecContext& context, const LutDequantize& op) {
                 const std::int64_t o = op.rowFrom + i;
                 const std::int32_t* packed = op.packed.ptr<std::int32_t>() + o * words;
                 const Half* table = op.table.ptr<Half>() + (o << op.bits);
-                float* w = op.w.ptr<float>() + i * in;
+                T* w = op.w.ptr<T>() + i * in;
                 for (std::int64_t j = 0; j < in; ++j) {
-                    w[j] = toFloat(table[codeAt(packed, j, op.bits)]);
+                    const Half entry = table[codeAt(packed, j, op.bits)];
+                    if constexpr (std::is_same_v<T, Half>) {
+                        w[j] = entry;
+                    } else {
+                        w[j] = toFloat(entry);
+                    }
                 }
             }
         });
+}
+
+void scalarDequantize(ExecContext& context, const LutDequantize& op) {
+    op.w.dtype == DType::F16 ? widenRows<Half>(context, op) : widenRows<float>(context, op);
 }
 
 /// x [rows, in] in the order of LutTiles; what lies beyond `in` or `rows` becomes zero.
@@ -130,6 +147,9 @@ void simdDequantize(ExecContext& context, const LutDequantize& op) {
         [&raw](std::int64_t from, std::int64_t to) { Run(raw, from, to); });
 }
 
+bool hasFewRows(const LutGemv& op) { return op.x.shape[0] <= kFewRows; }
+bool isWide(const LutDequantize& op) { return op.w.dtype == DType::F32; }
+
 void checkMatrix(
     const Arguments& arguments, ConstView packed, ConstView table, int bits, std::int64_t in) {
     LATHE_CHECK(
@@ -146,10 +166,11 @@ template <>
 std::span<const Kernel<LutGemv>> kernelsOf<LutGemv>() {
     static constexpr Kernel<LutGemv> kTable[] = {
 #ifdef LATHE_HAVE_CUDA
+        {Target::Cuda, "cuda rows", &cuda::launchRows, &cuda::acceptsRows},
         {Target::Cuda, "cuda", &cuda::launch},
 #endif
-        {Target::Avx512, "avx512", &simdGemv<16, &avx512::lutGemv>},
-        {Target::Avx2, "avx2", &simdGemv<8, &avx2::lutGemv>},
+        {Target::Avx512, "avx512", &simdGemv<16, &avx512::lutGemv>, &hasFewRows},
+        {Target::Avx2, "avx2", &simdGemv<8, &avx2::lutGemv>, &hasFewRows},
         {Target::Scalar, "scalar", &scalarGemv},
     };
     return kTable;
@@ -161,20 +182,33 @@ std::span<const Kernel<LutDequantize>> kernelsOf<LutDequantize>() {
 #ifdef LATHE_HAVE_CUDA
         {Target::Cuda, "cuda", &cuda::launch},
 #endif
-        {Target::Avx512, "avx512", &simdDequantize<&avx512::lutDequantize>},
-        {Target::Avx2, "avx2", &simdDequantize<&avx2::lutDequantize>},
+        {Target::Avx512, "avx512", &simdDequantize<&avx512::lutDequantize>, &isWide},
+        {Target::Avx2, "avx2", &simdDequantize<&avx2::lutDequantize>, &isWide},
         {Target::Scalar, "scalar", &scalarDequantize},
     };
     return kTable;
+}
+
+std::int64_t lutGemvMostRows(const ExecContext& context, int bits, std::int64_t in) {
+    if (!context.device().isCuda()) {
+        return kFewRows;
+    }
+    LutGemv op{};
+    op.bits = bits;
+    op.packed.shape = Shape{0, packedWords(in, bits)};
+    op.packed.device = context.device();
+    const auto table = kernelsOf<LutGemv>();
+    return table.front().accepts != nullptr && table.front().accepts(op) ? kMostRows : kFewRows;
 }
 
 void run(ExecContext& context, const LutGemv& op) {
     const Arguments arguments("lut_gemv", context.device());
     arguments.rank("x", op.x, 2);
     const std::int64_t rows = op.x.shape[0], in = op.x.shape[1];
+    const std::int64_t most = lutGemvMostRows(context, op.bits, in);
     LATHE_CHECK(
-        rows >= 1 && rows <= 8,
-        "lut_gemv: x is " + op.x.shape.text() + ", 1 to 8 rows are possible");
+        rows >= 1 && rows <= most, "lut_gemv: x is " + op.x.shape.text() + ", 1 to " +
+                                       std::to_string(most) + " rows are possible");
     arguments.f32("x", op.x, op.x.shape);
     checkMatrix(arguments, op.packed, op.table, op.bits, in);
     const std::int64_t out = op.packed.shape[0];
@@ -192,7 +226,7 @@ void run(ExecContext& context, const LutGemv& op) {
 void run(ExecContext& context, const LutDequantize& op) {
     const Arguments arguments("lut_dequantize", context.device());
     arguments.rank("w", op.w, 2);
-    arguments.f32("w", op.w, op.w.shape);
+    arguments.check("w", op.w, op.w.shape, {DType::F32, DType::F16});
     checkMatrix(arguments, op.packed, op.table, op.bits, op.w.shape[1]);
     const std::int64_t count = op.w.shape[0];
     LATHE_CHECK(

@@ -128,28 +128,6 @@ void launchRows(ExecContext& context, LutArguments a) {
     } while (from < a.in);
 }
 
-/// 32 codes of one row a thread.
-template <int Bits>
-__global__ void lutDequantizeKernel(
-    const std::uint32_t* packed, const __half* table, float* w, std::int64_t rowFrom,
-    std::int64_t rows, std::int64_t in, std::int64_t words) {
-    const std::int64_t pieces = (in + kCodesPerLane - 1) / kCodesPerLane;
-    const std::int64_t i = blockIdx.x * static_cast<std::int64_t>(blockDim.x) + threadIdx.x;
-    if (i >= rows * pieces) {
-        return;
-    }
-    const std::int64_t row = rowFrom + i / pieces;
-    const std::int64_t column = i % pieces * kCodesPerLane;
-    const auto codes = loadCodes<Bits>(packed + row * words, i % pieces * Bits, words, false);
-    float* to = w + i / pieces * in + column;
-#pragma unroll
-    for (int j = 0; j < kCodesPerLane; ++j) {
-        if (column + j < in) {
-            to[j] = __half2float(table[(row << Bits) + codeOf(codes, j)]);
-        }
-    }
-}
-
 } // namespace
 
 void launch(ExecContext& context, const LutGemv& op) {
@@ -178,22 +156,6 @@ void launch(ExecContext& context, const LutGemv& op) {
         }
     });
     checkLaunch(context, "lut_gemv");
-}
-
-void launch(ExecContext& context, const LutDequantize& op) {
-    const std::int64_t rows = op.w.shape[0];
-    const std::int64_t in = op.w.shape[1];
-    if (rows * in == 0) {
-        return;
-    }
-    const std::int64_t threads = rows * ((in + kCodesPerLane - 1) / kCodesPerLane);
-    withBits(op.bits, [&](auto bits) {
-        lutDequantizeKernel<decltype(bits)::value>
-            <<<static_cast<unsigned>((threads + 127) / 128), 128, 0, context.cuda()->stream>>>(
-                op.packed.ptr<std::uint32_t>(), op.table.ptr<__half>(), op.w.ptr<float>(),
-                op.rowFrom, rows, in, op.packed.shape[1]);
-    });
-    checkLaunch(context, "lut_dequantize");
 }
 
 } // namespace lathe::cuda

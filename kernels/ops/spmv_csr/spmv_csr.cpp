@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <type_traits>
 
 namespace lathe {
 
@@ -68,7 +69,8 @@ void spmvScalar(ExecContext& context, const SpmvCsr& op) {
         });
 }
 
-void addScalar(ExecContext& context, const AddSparse& op) {
+template <class T>
+void addTo(ExecContext& context, const AddSparse& op) {
     const std::int64_t in = op.w.shape[1];
     const auto* pointers = op.sparse.rowPointers.ptr<std::int32_t>();
     const auto* columns = op.sparse.columns.ptr<std::uint16_t>();
@@ -76,13 +78,22 @@ void addScalar(ExecContext& context, const AddSparse& op) {
     context.pool().parallelFor(
         op.w.shape[0], grainRows(op.sparse, 1), [&](std::int64_t from, std::int64_t to) {
             for (std::int64_t row = from; row < to; ++row) {
-                float* w = op.w.ptr<float>() + row * in;
+                T* w = op.w.ptr<T>() + row * in;
                 const std::int32_t* range = pointers + op.rowFrom + row;
                 for (std::int32_t i = range[0]; i < range[1]; ++i) {
-                    w[columns[i]] += values[i];
+                    T& sum = w[columns[i]];
+                    if constexpr (std::is_same_v<T, Half>) {
+                        sum = toHalf(toFloat(sum) + values[i]);
+                    } else {
+                        sum += values[i];
+                    }
                 }
             }
         });
+}
+
+void addScalar(ExecContext& context, const AddSparse& op) {
+    op.w.dtype == DType::F16 ? addTo<Half>(context, op) : addTo<float>(context, op);
 }
 
 void checkView(const Arguments& arguments, const SparseView& sparse, std::int64_t in) {
@@ -137,7 +148,7 @@ void run(ExecContext& context, const SpmvCsr& op) {
 void run(ExecContext& context, const AddSparse& op) {
     const Arguments arguments("add_sparse", context.device());
     arguments.rank("w", op.w, 2);
-    arguments.f32("w", op.w, op.w.shape);
+    arguments.check("w", op.w, op.w.shape, {DType::F32, DType::F16});
     checkView(arguments, op.sparse, op.w.shape[1]);
     LATHE_CHECK(
         op.rowFrom >= 0 && op.rowFrom <= rowsOf(op.sparse) - op.w.shape[0],

@@ -33,7 +33,7 @@ void run(ExecContext& context, const SpmvCsr& op);
 struct AddSparse {
     SparseView sparse;
     std::int64_t rowFrom = 0;
-    TensorView w; ///< [n, in] F32, updated
+    TensorView w; ///< [n, in] F32, or F16 and rounded to it; updated
 };
 void run(ExecContext& context, const AddSparse& op);
 

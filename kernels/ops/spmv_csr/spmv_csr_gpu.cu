@@ -45,8 +45,8 @@ __global__ void spmvKernel(
     }
 }
 
-template <class Value>
-__global__ void addKernel(const Rows<Value> sparse, float* w, std::int64_t count, std::int64_t in) {
+template <class Value, class T>
+__global__ void addKernel(const Rows<Value> sparse, T* w, std::int64_t count, std::int64_t in) {
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
     if (row >= count) {
         return;
@@ -54,7 +54,8 @@ __global__ void addKernel(const Rows<Value> sparse, float* w, std::int64_t count
     const std::int32_t to = sparse.pointers[row + 1];
     for (std::int64_t i = sparse.pointers[row] + static_cast<std::int64_t>(threadIdx.x % 32);
          i < to; i += 32) {
-        w[row * in + sparse.columns[i]] += widen(sparse.values[i]);
+        T& sum = w[row * in + sparse.columns[i]];
+        sum = static_cast<T>(widen(sum) + widen(sparse.values[i]));
     }
 }
 
@@ -95,8 +96,11 @@ void launch(ExecContext& context, const AddSparse& op) {
     }
     withValues(op.sparse, [&](auto sparse) {
         sparse.pointers += op.rowFrom;
-        addKernel<<<blocksFor(op.w.shape[0]), kThreads, 0, context.cuda()->stream>>>(
-            sparse, op.w.ptr<float>(), op.w.shape[0], op.w.shape[1]);
+        const auto add = [&](auto* w) {
+            addKernel<<<blocksFor(op.w.shape[0]), kThreads, 0, context.cuda()->stream>>>(
+                sparse, w, op.w.shape[0], op.w.shape[1]);
+        };
+        op.w.dtype == DType::F16 ? add(op.w.ptr<__half>()) : add(op.w.ptr<float>());
     });
     checkLaunch(context, "add_sparse");
 }

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cuda/async_copy.cuh"
+#include "kernels/cuda/cuda_check.h"
+#include "kernels/cuda/packed_codes.cuh"
+#include "kernels/ops/lut_gemv/lut_gemv.h"
+#include "kernels/ops/lut_gemv/lut_rows.cuh"
+
+#include <cooperative_groups.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+
+/// Look-up products on tensor cores: every code is decoded once for all rows of x.
+///
+/// A warp keeps its 256 columns of x in registers, as the A operand of products of 16 x 8 x 16, and
+/// walks tiles of 8 rows of the matrix, whose codes it turns into the B operand by one look-up for
+/// two weights (one for one weight from 5 bits on). Lanes hold a copy of the table each, every copy
+/// in a bank of its own, so that no look-up waits for another. The warps of a block stand side by
+/// side along the columns, the blocks of a cluster likewise; their partial sums are added in a
+/// fixed order.
+namespace lathe::cuda {
+
+namespace {
+
+namespace groups = cooperative_groups;
+
+/// Blocks along the columns, as many as every GPU takes into a cluster.
+constexpr int kMostSlices = 8;
+/// Tiles of a cluster whose sums it keeps until all its blocks are done.
+constexpr int kMostHeldTiles = 128;
+
+template <int Bits>
+__device__ void loadTileCodes(
+    LaneCodes<Bits>& codes, const RowsArguments& a, std::int64_t tile, std::int64_t firstWord) {
+    constexpr int kVector = LaneCodes<Bits>::kVector;
+    const int lane = static_cast<int>(threadIdx.x) % kWarp;
+    const std::int64_t row = min(tile * kTileRows + lane / 4, a.out - 1);
+    const std::uint32_t* from = a.packed + row * a.words;
+#pragma unroll
+    for (int piece = 0; piece < LaneCodes<Bits>::kPieces; ++piece) {
+        const std::int64_t first =
+            firstWord + (piece * 4 + lane % 4) * LaneCodes<Bits>::kPieceWords;
+#pragma unroll
+        for (int i = 0; i < LaneCodes<Bits>::kPieceWords; i += kVector) {
+            std::uint32_t* to = codes.word + piece * LaneCodes<Bits>::kPieceWords + i;
+            if constexpr (kVector == 4) {
+                uint4 four{};
+                if (first + i < a.words) {
+                    four = __ldcs(reinterpret_cast<const uint4*>(from + first + i));
+                }
+                to[0] = four.x;
+                to[1] = four.y;
+                to[2] = four.z;
+                to[3] = four.w;
+            } else {
+                uint2 two{};
+                if (first + i < a.words) {
+                    two = __ldcs(reinterpret_cast<const uint2*>(from + first + i));
+                }
+                to[0] = two.x;
+                to[1] = two.y;
+            }
+        }
+    }
+}
+
+/// The rows of the table of a tile, on their way to shared memory.
+template <int Bits>
+__device__ void fetchTables(const RowsArguments& a, std::int64_t tile, std::uint32_t to) {
+    constexpr int kRowWords = (1 << Bits) / 2;
+    for (int i = static_cast<int>(threadIdx.x); i < kTileRows * kRowWords;
+         i += static_cast<int>(blockDim.x)) {
+        const std::int64_t row = min(tile * kTileRows + i / kRowWords, a.out - 1);
+        copyAsyncWord(to + i * 4, a.table + (row << Bits) + i % kRowWords * 2);
+    }
+}
+
+/// Writes the entries that a tile's look-ups find: for each index one word in every bank, that of a
+/// lane for its row. `raw`: [8, 2^Bits] halves; `to`: the first entry of this tile's buffer.
+template <int Bits>
+__device__ void buildTables(const __half* raw, unsigned char* to) {
+    using L = LookUp<Bits>;
+    constexpr int kEntries = 1 << Bits;
+    constexpr int kGroup = kEntries < 4 ? kEntries : 4; // entries that one thread reads at once
+    constexpr int kGroups = kEntries / kGroup;
+    constexpr int kSeconds = L::kPairs ? kEntries : 1;
+    for (int i = static_cast<int>(threadIdx.x); i < kTileRows * kGroups * kSeconds;
+         i += static_cast<int>(blockDim.x)) {
+        const int row = i % kTileRows, group = i / kTileRows % kGroups;
+        const int second = i / kTileRows / kGroups;
+        const auto* entries = reinterpret_cast<const std::uint16_t*>(raw + row * kEntries);
+        const std::uint32_t upper = L::kPairs ? std::uint32_t{entries[second]} << 16 : 0U;
+#pragma unroll
+        for (int e = 0; e < kGroup; ++e) {
+            const int first = group * kGroup + e;
+            const std::uint32_t word = entries[first] | upper;
+            const int index = L::kPairs ? second * kEntries + first : first;
+            *reinterpret_cast<uint4*>(to + index * kIndexBytes + row * 16) =
+                make_uint4(word, word, word, word);
+        }
+    }
+}
+
+/// c += x [16, 16] * w [8, 16]^T.
+__device__ void
+multiply(float (&c)[4], const std::uint32_t (&x)[4], std::uint32_t low, std::uint32_t high) {
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3]), "r"(low), "r"(high));
+}
+
+/// This warp's part of the products of a tile, [batch, 8], to `to`. `base`: see LookUp.
+template <int Bits, Batch Rows>
+__device__ void
+multiplyTile(const LaneCodes<Bits>& codes, const LaneX<Rows>& x, std::uint32_t base, float* to) {
+    float sum[4] = {};
+#pragma unroll
+    for (int step = 0; step < kSteps; ++step) {
+        const std::uint32_t low = LookUp<Bits>::template pair<0>(codes, step, base);
+        const std::uint32_t high = LookUp<Bits>::template pair<1>(codes, step, base);
+        std::uint32_t a[4];
+        x.operand(step, a);
+        multiply(sum, a, low, high);
+    }
+    const int lane = static_cast<int>(threadIdx.x) % kWarp;
+    auto* place = reinterpret_cast<float2*>(to) + lane;
+    if constexpr (Rows == Batch::Four) { // rows 0..3 the upper parts, 4..7 the lower ones
+        sum[0] += __shfl_xor_sync(~0U, sum[0], 16);
+        sum[1] += __shfl_xor_sync(~0U, sum[1], 16);
+        if (lane < kWarp / 2) {
+            *place = make_float2(sum[0] * x.unscale, sum[1] * x.unscale);
+        }
+    } else if constexpr (Rows == Batch::Eight) { // rows 8..15 the lower parts
+        *place = make_float2((sum[0] + sum[2]) * x.unscale, (sum[1] + sum[3]) * x.unscale);
+    } else {
+        place[0] = make_float2(sum[0], sum[1]);
+        place[kWarp] = make_float2(sum[2], sum[3]);
+    }
+}
+
+/// Where a block's sums go: to y, or where it is one of several along the columns, to its own
+/// shared memory until all are done.
+struct Sums {
+    const RowsArguments& a;
+    float* held; ///< [tiles of this block, batch, 8]
+
+    __device__ void put(std::int64_t tile, int at, float sum) const {
+        const std::int64_t row = at / kTileRows, o = tile * kTileRows + at % kTileRows;
+        if (row < a.rows && o < a.out) {
+            sum += a.bias != nullptr ? a.bias[o] : 0.0F;
+            float* y = a.y + row * a.yStride + o;
+            *y = a.accumulate ? *y + sum : sum;
+        }
+    }
+};
+
+/// Adds the parts of all warps.
+template <Batch Rows>
+__device__ void
+addParts(const Sums& sums, const float* parts, std::int64_t index, std::int64_t tile) {
+    constexpr int kFloats = batchRows(Rows) * kTileRows;
+    const int threads = static_cast<int>(blockDim.x);
+    // Other threads at each tile, so that no warp is the last every time.
+    const int turned = static_cast<int>(threadIdx.x + index * kFloats % threads) % threads;
+    for (int at = turned; at < kFloats; at += threads) {
+        float sum = 0.0F;
+#pragma unroll 4
+        for (int warp = 0; warp < threads / kWarp; ++warp) {
+            sum += parts[warp * kFloats + at];
+        }
+        if (sums.a.slices == 1) {
+            sums.put(tile, at, sum);
+        } else {
+            sums.held[index * kFloats + at] = sum;
+        }
+    }
+}
+
+/// Adds the sums of all blocks of the cluster, each for its share of the tiles.
+template <Batch Rows>
+__device__ void
+addSlices(const Sums& sums, std::int64_t tiles, std::int64_t first, std::int64_t stride) {
+    constexpr int kFloats = batchRows(Rows) * kTileRows;
+    const groups::cluster_group cluster = groups::this_cluster();
+    cluster.sync();
+    const int slices = sums.a.slices;
+    for (std::int64_t i = cluster.block_rank() * blockDim.x + threadIdx.x; i < tiles * kFloats;
+         i += static_cast<std::int64_t>(slices) * blockDim.x) {
+        float sum = 0.0F;
+        for (int slice = 0; slice < slices; ++slice) {
+            sum += *cluster.map_shared_rank(sums.held + i, slice);
+        }
+        sums.put(first + i / kFloats * stride, static_cast<int>(i % kFloats), sum);
+    }
+    cluster.sync(); // the sums of a block are read until here
+}
+
+template <int Bits, Batch Rows>
+__global__ void __launch_bounds__(kMostUnits* kWarp, 1) lutRowsKernel(const RowsArguments a) {
+#if __CUDA_ARCH__ >= 900
+    using L = RowsLayout<Bits, Rows>;
+    extern __shared__ __align__(16) unsigned char shared[];
+    const int warp = static_cast<int>(threadIdx.x) / kWarp;
+    const int lane = static_cast<int>(threadIdx.x) % kWarp;
+    const int units = static_cast<int>(blockDim.x) / kWarp;
+    const int slice = static_cast<int>(blockIdx.x) % a.slices;
+    const std::int64_t first = blockIdx.x / a.slices, stride = gridDim.x / a.slices;
+    const std::int64_t tiles = (a.tiles - first + stride - 1) / stride;
+    cudaTriggerProgrammaticLaunchCompletion();
+
+    auto* raw = reinterpret_cast<__half*>(shared);
+    auto* parts = reinterpret_cast<float*>(shared + L::kParts);
+    const Sums sums{a, reinterpret_cast<float*>(shared + L::kSums)};
+    unsigned char* tables = shared + L::tables(sharedAddress(shared), a.heldTiles);
+    const std::int64_t column = a.firstColumn + (slice * units + warp) * kUnitColumns;
+    const std::int64_t firstWord = column / 32 * Bits;
+    const auto rawOf = [&](std::int64_t i) { return raw + i % 2 * (kTileRows << Bits); };
+    const auto tileOf = [&](std::int64_t i) { return a.firstTile + first + i * stride; };
+
+    LaneCodes<Bits> next;
+    fetchTables<Bits>(a, tileOf(0), sharedAddress(rawOf(0)));
+    endCopyGroup();
+    loadTileCodes(next, a, tileOf(0), firstWord);
+    fetchTables<Bits>(a, tileOf(1), sharedAddress(rawOf(1)));
+    endCopyGroup();
+    waitForCopies<1>();
+    __syncthreads();
+    buildTables<Bits>(rawOf(0), tables);
+    cudaGridDependencySynchronize(); // x may come from the kernel in front
+    LaneX<Rows> x;
+    x.template load<Bits>(a, column);
+    waitForCopies<0>();
+    __syncthreads();
+    for (std::int64_t i = 0; i < tiles; ++i) {
+        const LaneCodes<Bits> codes = next;
+        if (i + 1 < tiles) {
+            loadTileCodes(next, a, tileOf(i + 1), firstWord);
+            buildTables<Bits>(rawOf(i + 1), tables + (i + 1) % 2 * kLineBytes);
+            fetchTables<Bits>(a, tileOf(i + 2), sharedAddress(rawOf(i)));
+        }
+        endCopyGroup();
+        const std::uint32_t base =
+            sharedAddress(tables) + static_cast<std::uint32_t>(i % 2) * kLineBytes + lane * 4;
+        multiplyTile<Bits, Rows>(codes, x, base, parts + (i % 2 * units + warp) * L::kPartFloats);
+        if (i > 0) {
+            addParts<Rows>(
+                sums, parts + (i - 1) % 2 * units * L::kPartFloats, i - 1, tileOf(i - 1));
+        }
+        waitForCopies<0>();
+        __syncthreads();
+    }
+    addParts<Rows>(
+        sums, parts + (tiles - 1) % 2 * units * L::kPartFloats, tiles - 1, tileOf(tiles - 1));
+    if (a.slices > 1) {
+        addSlices<Rows>(sums, tiles, a.firstTile + first, stride);
+    }
+#endif
+}
+
+/// Clusters that run beside each other when they have 1 to 8 blocks; those that do not fit a part
+/// of the GPU would run after all others.
+template <int Bits, Batch Rows>
+int clustersAtOnce(int slices, const cudaLaunchConfig_t& config) {
+    static std::array<std::atomic<int>, kMostSlices + 1> known{};
+    std::atomic<int>& count = known[static_cast<std::size_t>(slices)];
+    if (count == 0) {
+        int clusters = 0;
+        check(
+            cudaOccupancyMaxActiveClusters(&clusters, lutRowsKernel<Bits, Rows>, &config),
+            "cudaOccupancyMaxActiveClusters");
+        count = std::max(clusters, 1);
+    }
+    return count;
+}
+
+/// Tiles [a.firstTile, a.firstTile + a.tiles), columns from a.firstColumn on.
+template <int Bits, Batch Rows>
+void launchTiles(ExecContext& context, RowsArguments a, unsigned warps) {
+    const auto slices = static_cast<unsigned>(a.slices);
+    std::array<cudaLaunchAttribute, 2> attributes{};
+    attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[0].val.programmaticStreamSerializationAllowed = 1;
+    attributes[1].id = cudaLaunchAttributeClusterDimension;
+    attributes[1].val.clusterDim = {slices, 1, 1};
+    cudaLaunchConfig_t config{};
+    config.gridDim = slices;
+    config.blockDim = kMostUnits * kWarp;
+    config.dynamicSmemBytes = RowsLayout<Bits, Rows>::bytes(kMostHeldTiles);
+    config.stream = context.cuda()->stream;
+    config.attrs = attributes.data();
+    config.numAttrs = slices > 1 ? 2 : 1;
+    allowShared(lutRowsKernel<Bits, Rows>, config.dynamicSmemBytes);
+    const std::int64_t most =
+        slices > 1 ? clustersAtOnce<Bits, Rows>(a.slices, config) : context.cuda()->multiprocessors;
+    const std::int64_t atOnce = slices > 1 ? most * kMostHeldTiles : a.tiles;
+    const std::int64_t end = a.tiles;
+    for (a.firstTile = 0; a.firstTile < end; a.firstTile += atOnce) {
+        a.tiles = std::min(atOnce, end - a.firstTile);
+        const std::int64_t clusters = std::min(most, a.tiles);
+        a.heldTiles = slices > 1 ? static_cast<int>((a.tiles + clusters - 1) / clusters) : 0;
+        config.gridDim = static_cast<unsigned>(clusters) * slices;
+        config.blockDim = warps * kWarp;
+        config.dynamicSmemBytes = RowsLayout<Bits, Rows>::bytes(a.heldTiles);
+        check(cudaLaunchKernelEx(&config, lutRowsKernel<Bits, Rows>, a), "lut_gemv");
+    }
+}
+
+/// As many columns at once as a cluster takes.
+template <int Bits, Batch Rows>
+void launchColumns(ExecContext& context, RowsArguments a) {
+    std::int64_t column = 0;
+    do {
+        const std::int64_t left = (a.in - column + kUnitColumns - 1) / kUnitColumns;
+        const std::int64_t units = std::clamp<std::int64_t>(left, 1, kMostUnits * kMostSlices);
+        a.slices = static_cast<int>((units + kMostUnits - 1) / kMostUnits);
+        const std::int64_t warps = (units + a.slices - 1) / a.slices;
+        a.firstColumn = column;
+        a.accumulate = column > 0;
+        column += warps * a.slices * kUnitColumns;
+        launchTiles<Bits, Rows>(context, a, static_cast<unsigned>(warps));
+        a.bias = nullptr; // added by the first pass
+    } while (column < a.in);
+}
+
+bool isAligned(const void* data, std::size_t bytes) {
+    return reinterpret_cast<std::uintptr_t>(data) % bytes == 0;
+}
+
+} // namespace
+
+/// Compute capability 9.x, and rows of codes that begin on whole vectors.
+bool acceptsRows(const LutGemv& op) {
+    int major = 0;
+    check(
+        cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, op.packed.device.index),
+        "cudaDeviceGetAttribute");
+    static const bool isBuilt = [] { // for an older GPU the kernel is empty
+        cudaFuncAttributes attributes{};
+        check(
+            cudaFuncGetAttributes(&attributes, lutRowsKernel<4, Batch::Eight>),
+            "cudaFuncGetAttributes");
+        return attributes.ptxVersion >= 90;
+    }();
+    bool fits = false;
+    withBits(op.bits, [&](auto bits) {
+        fits = op.packed.shape[1] % LaneCodes<decltype(bits)::value>::kVector == 0;
+    });
+    return major == 9 && isBuilt && fits && isAligned(op.packed.data, 16) &&
+           isAligned(op.table.data, 4);
+}
+
+void launchRows(ExecContext& context, const LutGemv& op) {
+    RowsArguments a{};
+    a.packed = op.packed.ptr<std::uint32_t>();
+    a.table = op.table.ptr<__half>();
+    a.in = op.x.shape[1];
+    a.out = a.yStride = op.y.shape[1];
+    a.words = op.packed.shape[1];
+    a.tiles = (a.out + kTileRows - 1) / kTileRows;
+    a.vectorised = a.in % 4 == 0 && isAligned(op.x.data, 16);
+    a.x = op.x.ptr<float>();
+    a.y = op.y.ptr<float>();
+    a.bias = op.bias.empty() ? nullptr : op.bias.ptr<float>();
+    const std::int64_t rows = op.x.shape[0];
+    const bool isHalf = rows > batchRows(Batch::Eight) && context.products() == Products::Half;
+    const int most = batchRows(isHalf ? Batch::Sixteen : Batch::Eight);
+    for (std::int64_t row = 0; row < rows && a.out > 0; row += a.rows) {
+        a.rows = static_cast<int>(std::min<std::int64_t>(most, rows - row));
+        withBits(op.bits, [&](auto bits) {
+            constexpr int kBits = decltype(bits)::value;
+            if (isHalf) {
+                launchColumns<kBits, Batch::Sixteen>(context, a);
+            } else if (a.rows <= batchRows(Batch::Four)) {
+                launchColumns<kBits, Batch::Four>(context, a);
+            } else {
+                launchColumns<kBits, Batch::Eight>(context, a);
+            }
+        });
+        a.x += a.rows * a.in;
+        a.y += a.rows * a.yStride;
+    }
+    checkLaunch(context, "lut_gemv");
+}
+
+} // namespace lathe::cuda
