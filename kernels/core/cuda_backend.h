@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "kernels/core/captured_graph.h"
 #include "kernels/core/device.h"
 #include "kernels/core/exec_context.h"
 #include "kernels/core/tensor.h"
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 /// What kernels/core asks of the CUDA part. Defined in kernels/cuda/ when the CUDA target is
@@ -23,6 +25,10 @@ void synchronize(ExecContext::CudaState& state);
 /// Copies between host and device or within a device, on the context's stream.
 void copy(ExecContext& context, ConstView from, TensorView to);
 void fillZero(ExecContext& context, TensorView view);
+/// Writes a few integers that travel with the launch: nothing is waited for.
+void put(ExecContext& context, std::span<const std::int32_t> values, TensorView to);
+bool canCapture(const ExecContext::CudaState& state);
+std::unique_ptr<CapturedGraph> capture(ExecContext& context, const std::function<void()>& body);
 /// Microseconds of one call of `body`, as the slope over `launches` calls captured in one graph.
 double timeLaunches(ExecContext& context, int launches, const std::function<void(int)>& body);
 /// Bytes of the level-2 cache: benchmarks rotate their buffers beyond it.

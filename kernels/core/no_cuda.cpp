@@ -28,6 +28,9 @@ void destroyState(ExecContext::CudaState*) noexcept {}
 void synchronize(ExecContext::CudaState&) { refuse(); }
 void copy(ExecContext&, ConstView, TensorView) { refuse(); }
 void fillZero(ExecContext&, TensorView) { refuse(); }
+void put(ExecContext&, std::span<const std::int32_t>, TensorView) { refuse(); }
+bool canCapture(const ExecContext::CudaState&) { return false; }
+std::unique_ptr<CapturedGraph> capture(ExecContext&, const std::function<void()>&) { refuse(); }
 double timeLaunches(ExecContext&, int, const std::function<void(int)>&) { refuse(); }
 std::size_t cacheBytes(int) { refuse(); }
 

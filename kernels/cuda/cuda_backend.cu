@@ -53,11 +53,22 @@ std::string versionText(int version) {
     return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
+int kernelsOf(cudaGraph_t graph) {
+    std::size_t count = 0;
+    check(cudaGraphGetNodes(graph, nullptr, &count), "nodes of a graph");
+    std::vector<cudaGraphNode_t> nodes(count);
+    check(cudaGraphGetNodes(graph, nodes.data(), &count), "nodes of a graph");
+    return static_cast<int>(std::ranges::count_if(nodes, [](cudaGraphNode_t node) {
+        cudaGraphNodeType type{};
+        check(cudaGraphNodeGetType(node, &type), "kind of a node");
+        return type == cudaGraphNodeTypeKernel;
+    }));
+}
+
 /// A captured sequence of launches, replayed as one.
 class Graph {
 public:
-    Graph(cudaStream_t stream, int launches, const std::function<void(int)>& body)
-        : m_stream(stream) {
+    Graph(cudaStream_t stream, int launches, const std::function<void(int)>& body) {
         check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "begin capture");
         cudaGraph_t graph = nullptr;
         try {
@@ -71,6 +82,7 @@ public:
         }
         check(cudaStreamEndCapture(stream, &graph), "end capture");
         const cudaError_t status = cudaGraphInstantiate(&m_executable, graph, 0);
+        m_kernels = status == cudaSuccess ? kernelsOf(graph) : 0;
         cudaGraphDestroy(graph);
         check(status, "instantiate graph");
     }
@@ -78,12 +90,48 @@ public:
     Graph(const Graph&) = delete;
     Graph& operator=(const Graph&) = delete;
 
-    void replay() { check(cudaGraphLaunch(m_executable, m_stream), "launch graph"); }
+    void replay(cudaStream_t stream) {
+        check(cudaGraphLaunch(m_executable, stream), "launch graph");
+    }
+    int kernels() const noexcept { return m_kernels; }
 
 private:
-    cudaStream_t m_stream;
     cudaGraphExec_t m_executable = nullptr;
+    int m_kernels = 0;
 };
+
+class RecordedGraph : public CapturedGraph {
+public:
+    RecordedGraph(cudaStream_t stream, const std::function<void()>& body)
+        : m_graph(stream, 1, [&body](int) { body(); }) {}
+    void replay(ExecContext& context) override { m_graph.replay(context.cuda()->stream); }
+    int kernels() const noexcept override { return m_graph.kernels(); }
+
+private:
+    Graph m_graph;
+};
+
+struct FewIntegers {
+    std::int32_t value[kMostPut];
+};
+
+__global__ void putKernel(FewIntegers values, std::int32_t* to, int count) {
+    const int i = static_cast<int>(threadIdx.x);
+    if (i < count) {
+        to[i] = values.value[i];
+    }
+}
+
+/// Hopper and later, with code that was built for it: only that waits for the kernel in front.
+bool kernelsOverlap(int device) {
+    int major = 0;
+    check(
+        cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
+        "cudaDeviceGetAttribute");
+    cudaFuncAttributes attributes{};
+    check(cudaFuncGetAttributes(&attributes, putKernel), "cudaFuncGetAttributes");
+    return major >= 9 && attributes.ptxVersion >= 90;
+}
 
 class Event {
 public:
@@ -107,7 +155,7 @@ double millisecondsOf(Graph& graph, cudaStream_t stream) {
     Event begin;
     Event end;
     begin.record(stream);
-    graph.replay();
+    graph.replay(stream);
     end.record(stream);
     return end.millisecondsSince(begin);
 }
@@ -165,6 +213,7 @@ ExecContext::CudaState* makeState(int index) {
     check(
         cudaDeviceGetAttribute(&state->multiprocessors, cudaDevAttrMultiProcessorCount, index),
         "cudaDeviceGetAttribute");
+    state->overlaps = kernelsOverlap(index);
     const char* sync = std::getenv("LATHE_CUDA_SYNC");
     state->syncEveryOp = sync != nullptr && std::strcmp(sync, "1") == 0;
     return state.release();
@@ -200,6 +249,20 @@ void copy(ExecContext& context, ConstView from, TensorView to) {
 
 void fillZero(ExecContext& context, TensorView view) {
     check(cudaMemsetAsync(view.data, 0, view.bytes(), context.cuda()->stream), "cudaMemsetAsync");
+}
+
+void put(ExecContext& context, std::span<const std::int32_t> values, TensorView to) {
+    FewIntegers few{};
+    std::ranges::copy(values, few.value);
+    putKernel<<<1, kMostPut, 0, context.cuda()->stream>>>(
+        few, to.ptr<std::int32_t>(), static_cast<int>(values.size()));
+    checkLaunch(context, "put");
+}
+
+bool canCapture(const ExecContext::CudaState& state) { return !state.syncEveryOp; }
+
+std::unique_ptr<CapturedGraph> capture(ExecContext& context, const std::function<void()>& body) {
+    return std::make_unique<RecordedGraph>(context.cuda()->stream, body);
 }
 
 double timeLaunches(ExecContext& context, int launches, const std::function<void(int)>& body) {

@@ -15,6 +15,7 @@ struct ExecContext::CudaState {
     bool blasTried = false;
     void* blasMemory = nullptr; ///< its workspace on the device
     int multiprocessors = 0;
+    bool overlaps = false;    ///< kernels may begin before the one in front has ended
     bool syncEveryOp = false; ///< LATHE_CUDA_SYNC=1
 };
 

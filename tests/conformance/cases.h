@@ -10,6 +10,7 @@ void addAddCases(std::vector<Check>& checks);
 void addAttentionCases(std::vector<Check>& checks);
 void addAttentionGradientCases(std::vector<Check>& checks);
 void addCrossEntropyCases(std::vector<Check>& checks);
+void addDecodeAttentionCases(std::vector<Check>& checks);
 void addEmbeddingCases(std::vector<Check>& checks);
 void addGemmCases(std::vector<Check>& checks);
 void addGroupGemvCases(std::vector<Check>& checks);

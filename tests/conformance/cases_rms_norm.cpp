@@ -22,6 +22,19 @@ void addShape(std::vector<Check>& checks, Shape shape, double scale, CaseOptions
         options);
 }
 
+void addSummed(std::vector<Check>& checks, Shape shape, CaseOptions options = {}) {
+    addCase<AddRmsNorm>(
+        checks, "add_rms_norm", shape.text() + (options.shifted ? " shifted" : ""),
+        [shape](Arrays& arrays) {
+            return AddRmsNorm{
+                .x = arrays.updated("x", shape, 1e-7),
+                .delta = arrays.floats("delta", shape),
+                .gamma = arrays.floats("gamma", {shape[1]}),
+                .y = arrays.output("y", shape, DType::F32, kBound)};
+        },
+        options);
+}
+
 /// Two sums in single precision, and a difference of what they scale.
 constexpr double kGradientBound = 2e-6;
 
@@ -96,6 +109,14 @@ void addRmsNormCases(std::vector<Check>& checks) {
             .gamma = arrays.floats("gamma", {20}),
             .y = arrays.output("y", {3, 20}, DType::F32, kBound)};
     });
+    addSummed(checks, {1, 1});
+    addSummed(checks, {3, 20}, {.shifted = true});
+    addSummed(checks, {16, 64});
+    addSummed(checks, {1, 4096});
+    addSummed(checks, {2, 8192});
+    addSummed(checks, {2, 8196});
+    addSummed(checks, {5, 333});
+    addSummed(checks, {0, 64}, {.throughRun = true});
     addGradients(checks);
 }
 

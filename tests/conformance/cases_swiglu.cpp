@@ -21,6 +21,26 @@ void addShape(std::vector<Check>& checks, Shape shape, CaseOptions options) {
         options);
 }
 
+/// Halves of wider rows.
+void addStrided(std::vector<Check>& checks, Shape shape, std::int64_t gap, CaseOptions options) {
+    addCase<SwiGlu>(
+        checks, "swiglu", shape.text() + " gap " + std::to_string(gap),
+        [shape, gap](Arrays& arrays) {
+            const std::int64_t stride = shape[1] + gap;
+            const auto rows = [&](const char* name, double scale) {
+                ConstView view = arrays.floats(name, {(shape[0] - 1) * stride + shape[1]}, scale);
+                view.shape = shape;
+                return view;
+            };
+            return SwiGlu{
+                .gate = rows("gate", 4.0),
+                .up = rows("up", 1.0),
+                .y = arrays.output("y", shape, DType::F32, kBound),
+                .stride = stride};
+        },
+        options);
+}
+
 void addGradient(std::vector<Check>& checks, Shape shape, CaseOptions options) {
     addCase<SwiGluGradient>(
         checks, "swiglu_gradient", shape.text() + (options.shifted ? " shifted" : ""),
@@ -62,6 +82,9 @@ void addGradients(std::vector<Check>& checks) {
 } // namespace
 
 void addSwiGluCases(std::vector<Check>& checks) {
+    addStrided(checks, {1, 300}, 0, {});
+    addStrided(checks, {16, 65}, 65, {});
+    addStrided(checks, {3, 1000}, 7, {.shifted = true});
     addShape(checks, {1, 1}, {});
     addShape(checks, {3, 17}, {.shifted = true});
     addShape(checks, {100, 257}, {});

@@ -40,6 +40,7 @@ std::vector<Check> allChecks() {
     addAttentionCases(checks);
     addAttentionGradientCases(checks);
     addCrossEntropyCases(checks);
+    addDecodeAttentionCases(checks);
     addEmbeddingCases(checks);
     addGemmCases(checks);
     addGroupGemvCases(checks);

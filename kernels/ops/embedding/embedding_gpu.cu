@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/cuda/cuda_check.h"
+#include "kernels/cuda/overlap.cuh"
 #include "kernels/cuda/widen.cuh"
 #include "kernels/ops/embedding/embedding.h"
 
@@ -10,6 +10,8 @@ namespace {
 template <class T>
 __global__ void embeddingKernel(
     const T* table, const std::int32_t* ids, float* y, std::int64_t vocabulary, std::int64_t cols) {
+    letNextBegin();
+    waitForPrevious();
     const std::int32_t id = ids[blockIdx.x];
     const bool known = id >= 0 && id < vocabulary;
     for (std::int64_t c = threadIdx.x; c < cols; c += blockDim.x) {
@@ -26,11 +28,11 @@ void launch(ExecContext& context, const Embedding& op) {
     }
     withFloatType(op.table.dtype, [&](auto zero) {
         using T = decltype(zero);
-        embeddingKernel<<<static_cast<unsigned>(tokens), 256, 0, context.cuda()->stream>>>(
-            op.table.ptr<T>(), op.ids.ptr<std::int32_t>(), op.y.ptr<float>(), op.table.shape[0],
-            op.table.shape[1]);
+        launchOverlapped(
+            context, "embedding", embeddingKernel<T>,
+            {.grid = dim3(static_cast<unsigned>(tokens)), .threads = 256}, op.table.ptr<T>(),
+            op.ids.ptr<std::int32_t>(), op.y.ptr<float>(), op.table.shape[0], op.table.shape[1]);
     });
-    checkLaunch(context, "embedding");
 }
 
 } // namespace lathe::cuda

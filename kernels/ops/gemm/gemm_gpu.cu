@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/cublas_api.h"
-#include "kernels/cuda/cuda_check.h"
+#include "kernels/cuda/overlap.cuh"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/widen.cuh"
 #include "kernels/ops/gemm/gemm.h"
@@ -44,6 +44,8 @@ template <class T, int Rows>
 __global__ void gemvKernel(
     const float* x, const T* w, const float* bias, float* y, std::int64_t in, std::int64_t out,
     std::int64_t yStride, bool vectorised) {
+    letNextBegin();
+    waitForPrevious();
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const std::int64_t o = blockIdx.x * static_cast<std::int64_t>(kGemvWarps) + threadIdx.x / kWarp;
     if (o >= out) {
@@ -153,7 +155,8 @@ void launchGemv(ExecContext& context, const Gemm& op, std::int64_t firstRow, std
     };
     const bool vectorised = in % 8 == 0 && aligned(x) && aligned(op.w.data);
     const auto blocks = static_cast<unsigned>((out + kGemvWarps - 1) / kGemvWarps);
-    gemvKernel<T, Rows><<<blocks, kGemvWarps * kWarp, 0, context.cuda()->stream>>>(
+    launchOverlapped(
+        context, "gemm", gemvKernel<T, Rows>, {.grid = dim3(blocks), .threads = kGemvWarps * kWarp},
         x, op.w.ptr<T>(), op.bias.empty() ? nullptr : op.bias.ptr<float>(),
         op.y.ptr<float>() + firstRow * yStride, in, out, yStride, vectorised);
 }

@@ -3,6 +3,7 @@
 
 #include "kernels/core/arguments.h"
 #include "kernels/core/dispatch.h"
+#include "kernels/ops/add/add.h"
 #include "kernels/ops/rms_norm/rms_norm_simd.h"
 
 #include <algorithm>
@@ -14,6 +15,7 @@ namespace lathe {
 #ifdef LATHE_HAVE_CUDA
 namespace cuda {
 void launch(ExecContext& context, const RmsNorm& op);
+void launch(ExecContext& context, const AddRmsNorm& op);
 void launch(ExecContext& context, const RmsNormGradient& op);
 } // namespace cuda
 #endif
@@ -41,6 +43,12 @@ void rmsNormScalar(ExecContext&, const RmsNorm& op) {
                 static_cast<double>(x[i]) * factor * static_cast<double>(gamma[i]));
         }
     }
+}
+
+/// By way of the ops that it is made of, whose kernels are those of the context's target.
+void addRmsNormByParts(ExecContext& context, const AddRmsNorm& op) {
+    run(context, Add{.a = op.x, .b = op.delta, .y = op.x});
+    run(context, RmsNorm{.x = op.x, .gamma = op.gamma, .y = op.y, .epsilon = op.epsilon});
 }
 
 void rmsNormGradientScalar(ExecContext&, const RmsNormGradient& op) {
@@ -120,6 +128,17 @@ std::span<const Kernel<RmsNorm>> kernelsOf<RmsNorm>() {
 }
 
 template <>
+std::span<const Kernel<AddRmsNorm>> kernelsOf<AddRmsNorm>() {
+    static constexpr Kernel<AddRmsNorm> kTable[] = {
+#ifdef LATHE_HAVE_CUDA
+        {Target::Cuda, "cuda", cuda::launch},
+#endif
+        {Target::Scalar, "scalar", addRmsNormByParts},
+    };
+    return kTable;
+}
+
+template <>
 std::span<const Kernel<RmsNormGradient>> kernelsOf<RmsNormGradient>() {
     static constexpr Kernel<RmsNormGradient> kTable[] = {
 #ifdef LATHE_HAVE_CUDA
@@ -143,6 +162,24 @@ void run(ExecContext& context, const RmsNorm& op) {
     checkEpsilon("rms_norm", op.epsilon);
     if (op.y.elementCount() > 0) {
         dispatch(context, op, "rms_norm");
+    }
+}
+
+void run(ExecContext& context, const AddRmsNorm& op) {
+    const Arguments arguments("add_rms_norm", context.device());
+    arguments.rank("x", op.x, 2);
+    arguments.f32("x", op.x, op.x.shape);
+    arguments.f32("delta", op.delta, op.x.shape);
+    arguments.f32("gamma", op.gamma, {op.x.shape[1]});
+    arguments.f32("y", op.y, op.x.shape);
+    arguments.disjoint("x", op.x, "delta", op.delta);
+    arguments.disjoint("x", op.x, "gamma", op.gamma);
+    arguments.disjoint("y", op.y, "x", op.x);
+    arguments.disjoint("y", op.y, "delta", op.delta);
+    arguments.disjoint("y", op.y, "gamma", op.gamma);
+    checkEpsilon("add_rms_norm", op.epsilon);
+    if (op.y.elementCount() > 0) {
+        dispatch(context, op, "add_rms_norm");
     }
 }
 

@@ -21,13 +21,17 @@ namespace {
 /// Elements that are worth waking another thread for.
 constexpr std::int64_t kGrain = 8192;
 
+std::int64_t strideOf(const SwiGlu& op) { return op.stride == 0 ? op.y.shape[1] : op.stride; }
+
 void swigluScalar(ExecContext&, const SwiGlu& op) {
-    const auto* gate = op.gate.ptr<float>();
-    const auto* up = op.up.ptr<float>();
-    auto* y = op.y.ptr<float>();
-    for (std::int64_t i = 0; i < op.y.elementCount(); ++i) {
-        const double z = gate[i];
-        y[i] = static_cast<float>(z / (1.0 + std::exp(-z)) * static_cast<double>(up[i]));
+    for (std::int64_t row = 0; row < op.y.shape[0]; ++row) {
+        const float* gate = op.gate.ptr<float>() + row * strideOf(op);
+        const float* up = op.up.ptr<float>() + row * strideOf(op);
+        float* y = op.y.ptr<float>() + row * op.y.shape[1];
+        for (std::int64_t i = 0; i < op.y.shape[1]; ++i) {
+            const double z = gate[i];
+            y[i] = static_cast<float>(z / (1.0 + std::exp(-z)) * static_cast<double>(up[i]));
+        }
     }
 }
 
@@ -45,12 +49,18 @@ void swigluGradientScalar(ExecContext&, const SwiGluGradient& op) {
 
 template <auto Kernel>
 void swigluSimd(ExecContext& context, const SwiGlu& op) {
-    context.pool().parallelFor(
-        op.y.elementCount(), kGrain, [&](std::int64_t from, std::int64_t to) {
-            Kernel(
-                op.gate.ptr<float>() + from, op.up.ptr<float>() + from, op.y.ptr<float>() + from,
-                to - from);
+    // Rows without a gap between them are one.
+    const bool gaps = strideOf(op) != op.y.shape[1];
+    const std::int64_t rows = gaps ? op.y.shape[0] : 1;
+    const std::int64_t cols = op.y.elementCount() / rows;
+    for (std::int64_t row = 0; row < rows; ++row) {
+        const float* gate = op.gate.ptr<float>() + row * strideOf(op);
+        const float* up = op.up.ptr<float>() + row * strideOf(op);
+        float* y = op.y.ptr<float>() + row * cols;
+        context.pool().parallelFor(cols, kGrain, [&](std::int64_t from, std::int64_t to) {
+            Kernel(gate + from, up + from, y + from, to - from);
         });
+    }
 }
 
 template <auto Kernel>
@@ -96,14 +106,27 @@ std::span<const Kernel<SwiGluGradient>> kernelsOf<SwiGluGradient>() {
 
 void run(ExecContext& context, const SwiGlu& op) {
     const Arguments arguments("swiglu", context.device());
+    arguments.rank("y", op.y, 2);
     arguments.f32("gate", op.gate, op.y.shape);
     arguments.f32("up", op.up, op.y.shape);
     arguments.f32("y", op.y, op.y.shape);
-    arguments.sameOrDisjoint("y", op.y, "gate", op.gate);
-    arguments.sameOrDisjoint("y", op.y, "up", op.up);
-    if (op.y.elementCount() > 0) {
-        dispatch(context, op, "swiglu");
+    LATHE_CHECK(
+        op.stride == 0 || op.stride >= op.y.shape[1],
+        "swiglu: the stride is " + std::to_string(op.stride) + ", y is " + op.y.shape.text());
+    if (op.y.elementCount() == 0) {
+        return;
     }
+    if (op.stride == 0) {
+        arguments.sameOrDisjoint("y", op.y, "gate", op.gate);
+        arguments.sameOrDisjoint("y", op.y, "up", op.up);
+    } else {
+        for (const auto& [name, view] : {std::pair("gate", op.gate), std::pair("up", op.up)}) {
+            ConstView read = view;
+            read.shape = Shape{(op.y.shape[0] - 1) * op.stride + op.y.shape[1]};
+            arguments.disjoint("y", op.y, name, read);
+        }
+    }
+    dispatch(context, op, "swiglu");
 }
 
 void run(ExecContext& context, const SwiGluGradient& op) {

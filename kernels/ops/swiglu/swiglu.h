@@ -9,8 +9,9 @@ namespace lathe {
 /// y = silu(gate) * up, silu(z) = z / (1 + exp(-z)).
 /// @see GLU variants (arXiv 2002.05202).
 struct SwiGlu {
-    ConstView gate, up; ///< [rows, cols] F32
-    TensorView y;       ///< [rows, cols] F32; may alias gate or up
+    ConstView gate, up;      ///< [rows, cols] F32
+    TensorView y;            ///< [rows, cols] F32; may alias gate or up when there is no stride
+    std::int64_t stride = 0; ///< elements between rows of gate and of up; 0: cols
 };
 void run(ExecContext& context, const SwiGlu& op);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/cuda/cuda_check.h"
+#include "kernels/cuda/overlap.cuh"
 #include "kernels/ops/swiglu/swiglu.h"
 
 #include <algorithm>
@@ -8,12 +8,18 @@ namespace lathe::cuda {
 
 namespace {
 
-__global__ void swiGluKernel(const float* gate, const float* up, float* y, std::int64_t count) {
+__global__ void swiGluKernel(
+    const float* gate, const float* up, float* y, std::int64_t rows, std::int64_t cols,
+    std::int64_t rowStride) {
+    letNextBegin();
+    waitForPrevious();
     const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-    for (std::int64_t i = blockIdx.x * static_cast<std::int64_t>(blockDim.x) + threadIdx.x;
-         i < count; i += stride) {
-        const float z = gate[i];
-        y[i] = z / (1.0F + expf(-z)) * up[i];
+    const std::int64_t first = blockIdx.x * static_cast<std::int64_t>(blockDim.x) + threadIdx.x;
+    for (std::int64_t row = blockIdx.y; row < rows; row += gridDim.y) {
+        for (std::int64_t c = first; c < cols; c += stride) {
+            const float z = gate[row * rowStride + c];
+            y[row * cols + c] = z / (1.0F + expf(-z)) * up[row * rowStride + c];
+        }
     }
 }
 
@@ -34,14 +40,16 @@ __global__ void swiGluGradientKernel(
 } // namespace
 
 void launch(ExecContext& context, const SwiGlu& op) {
-    const std::int64_t count = op.y.elementCount();
-    if (count == 0) {
-        return;
-    }
-    const auto blocks = static_cast<unsigned>(std::min<std::int64_t>((count + 255) / 256, 4096));
-    swiGluKernel<<<blocks, 256, 0, context.cuda()->stream>>>(
-        op.gate.ptr<float>(), op.up.ptr<float>(), op.y.ptr<float>(), count);
-    checkLaunch(context, "swiglu");
+    // Rows without a gap between them are one.
+    const bool gaps = op.stride != 0 && op.stride != op.y.shape[1];
+    const std::int64_t rows = gaps ? op.y.shape[0] : 1;
+    const std::int64_t cols = op.y.elementCount() / rows;
+    const auto blocks = static_cast<unsigned>(std::min<std::int64_t>((cols + 255) / 256, 4096));
+    launchOverlapped(
+        context, "swiglu", swiGluKernel,
+        {.grid = dim3(blocks, static_cast<unsigned>(std::min<std::int64_t>(rows, 4096))),
+         .threads = 256},
+        op.gate.ptr<float>(), op.up.ptr<float>(), op.y.ptr<float>(), rows, cols, op.stride);
 }
 
 void launch(ExecContext& context, const SwiGluGradient& op) {
