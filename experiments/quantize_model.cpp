@@ -104,6 +104,9 @@ public:
 
     QuantizedModel finish() {
         m_result.sparseShare = m_weights > 0.0 ? m_kept / m_weights : 0.0;
+        if (m_context.exec.device().isCuda()) {
+            m_result.model->fuseProducts(m_context.exec);
+        }
         return std::move(m_result);
     }
 

@@ -2,7 +2,9 @@
 #include "engine/models/llama.h"
 
 #include "engine/core/check.h"
+#include "engine/models/llama_state.h"
 #include "engine/models/weight_loader.h"
+#include "engine/nn/fused_rows.h"
 #include "kernels/ops/add/add.h"
 #include "kernels/ops/attention/attention.h"
 #include "kernels/ops/embedding/embedding.h"
@@ -20,30 +22,6 @@ namespace {
 
 /// Cache that a model must leave room for when it is loaded.
 constexpr std::int64_t kPositionsAtLoad = 1024;
-
-/// Beside the cache, the logits of the last forward and the ids of a batch that begins with it.
-class LlamaState : public DecoderState {
-public:
-    LlamaState(const LlamaConfig& config, std::int64_t capacity, Device device)
-        : m_cache(config.layers, capacity, config.kvHeads, config.headDim, device) {}
-    KvCache& cache() override { return m_cache; }
-
-    /// [rows, vocabulary] F32; grows, never shrinks.
-    TensorView logits(std::int64_t rows, std::int64_t vocabulary, Device device) {
-        if (m_logits.isNull() || m_logits.shape()[0] < rows) {
-            m_logits = Tensor::empty({rows, vocabulary}, DType::F32, device);
-        }
-        return m_logits.view().slice(0, rows);
-    }
-    std::vector<TokenId>& ids() { return m_ids; }
-    std::vector<std::int32_t>& positions() { return m_positions; }
-
-private:
-    KvCache m_cache;
-    Tensor m_logits;
-    std::vector<TokenId> m_ids;
-    std::vector<std::int32_t> m_positions;
-};
 
 LlamaState& stateOf(const DecodeSlot& slot) {
     auto* state = dynamic_cast<LlamaState*>(&slot.state);
@@ -142,6 +120,9 @@ std::unique_ptr<LlamaModel> LlamaModel::load(const Checkpoint& checkpoint, ExecC
     model->m_frequencies = Tensor::empty(host.shape, DType::F32, context.device());
     copy(context, host, model->m_frequencies.view());
     context.synchronize();
+    if (context.device().isCuda()) {
+        model->fuseProducts(context);
+    }
     return model;
 }
 
@@ -159,15 +140,38 @@ LlamaModel::begin(ExecContext& context, std::int64_t capacity, const EncoderOutp
 }
 
 ConstView LlamaModel::forward(ExecContext& context, std::span<const DecodeSlot> slots) const {
-    return forwardObserved(context, slots, {});
+    return context.device().isCuda() && LlamaDecodeStep::suits(slots)
+               ? forwardDecode(context, slots)
+               : forwardObserved(context, slots, {});
 }
 
-ConstView LlamaModel::forwardObserved(
-    ExecContext& context, std::span<const DecodeSlot> slots, const HiddenObserver& observer) const {
+ConstView LlamaModel::forwardDecode(ExecContext& context, std::span<const DecodeSlot> slots) const {
+    LATHE_CHECK(
+        LlamaDecodeStep::suits(slots),
+        "forward: a decoding step takes one token for each of at most " +
+            std::to_string(kMostDecodeSlots) + " sequences");
+    checkCall(context, slots);
+    std::unique_ptr<LlamaDecodeStep>& step = stateOf(slots.front()).decodeStep();
+    if (step == nullptr || !step->isFor(context, *this, slots)) {
+        step = std::make_unique<LlamaDecodeStep>(context, *this, slots);
+    }
+    const ConstView logits = step->run(context, *this, slots);
+    for (const DecodeSlot& slot : slots) {
+        slot.state.cache().commit(1);
+    }
+    return logits;
+}
+
+void LlamaModel::checkCall(ExecContext& context, std::span<const DecodeSlot> slots) const {
     LATHE_CHECK(
         context.device() == m_device,
         "the model is on " + m_device.name() + ", the context on " + context.device().name());
     checkSlots(m_config, m_device, slots);
+}
+
+ConstView LlamaModel::forwardObserved(
+    ExecContext& context, std::span<const DecodeSlot> slots, const HiddenObserver& observer) const {
+    checkCall(context, slots);
     LlamaState& first = stateOf(slots.front());
     std::vector<TokenId>& ids = first.ids();
     std::vector<std::int32_t>& positions = first.positions();

@@ -27,6 +27,7 @@ enum class WeightLayout {
 struct LlamaBlock {
     Tensor inputNorm, postAttentionNorm; ///< [hidden] F32
     Linear q, k, v, o, gate, up, down;
+    std::optional<Linear> qkv, gateUp; ///< see LlamaModel::fuseProducts
 };
 
 /// The LLaMA family: RMSNorm, rotary positions, grouped-query attention, SwiGLU.
@@ -48,6 +49,11 @@ public:
         const EncoderOutput* encoder = nullptr) const override;
     ConstView forward(ExecContext& context, std::span<const DecodeSlot> slots) const override;
 
+    /// What forward does with one token for each of up to 16 sequences on a GPU: a few fused
+    /// launches a block, replayed as a graph that the first slot's state keeps. It is made anew
+    /// when slots, caches or weights change. Runs on any device.
+    ConstView forwardDecode(ExecContext& context, std::span<const DecodeSlot> slots) const;
+
     /// As forward, for one fresh sequence; also hands out the hidden states after a layer
     /// ([tokens, hidden] F32), for checks against references.
     using HiddenObserver = std::function<void(int layer, ConstView hidden)>;
@@ -64,6 +70,11 @@ public:
     std::vector<Module> modules();
     std::vector<std::pair<std::string, const Linear*>> modules() const;
 
+    /// Lays q, k and v, and gate and up, of every block together in memory, so that a decoding step
+    /// multiplies with each group once. On a GPU `load` does so, and whoever replaces weights does
+    /// it again afterwards: a group with a replaced weight is not used. On a CPU it gains nothing.
+    void fuseProducts(ExecContext& context);
+
     /// A model that shares every tensor with this one; replacing a module's weight leaves the
     /// original as it is.
     std::unique_ptr<LlamaModel> share() const;
@@ -79,11 +90,14 @@ public:
     const TableRounding& tableRounding() const noexcept { return m_tableRounding; }
 
 private:
+    friend class LlamaDecodeStep;
+    friend class RandomLlama;
     friend class LlamaGradient;
     friend class LlamaSaver;
     friend void saveQuantized(
         const LlamaModel&, const Checkpoint&, const Json&, const std::filesystem::path&,
         WeightLayout);
+    void checkCall(ExecContext& context, std::span<const DecodeSlot> slots) const;
     void attend(
         ExecContext& context, int layer, std::span<const DecodeSlot> slots, ConstView positions,
         TensorView x) const;

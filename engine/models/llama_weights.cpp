@@ -2,6 +2,7 @@
 // What a LlamaModel holds: its modules, sharing, and their sizes.
 #include "engine/core/check.h"
 #include "engine/models/llama.h"
+#include "engine/nn/fused_rows.h"
 
 #include <array>
 
@@ -29,6 +30,17 @@ Linear shared(const Linear& linear) {
         copy.bias = linear.bias->share();
     }
     return copy;
+}
+
+std::optional<Linear> shared(const std::optional<Linear>& linear) {
+    return linear ? std::optional(shared(*linear)) : std::nullopt;
+}
+
+void fuse(ExecContext& context, std::span<Linear* const> members, std::optional<Linear>& fused) {
+    const std::vector<const Linear*> held(members.begin(), members.end());
+    if (!fused || !holdsRows(*fused, held)) {
+        fused = fuseRows(context, members);
+    }
 }
 
 std::int64_t elements(const Linear& linear) {
@@ -63,6 +75,15 @@ std::vector<std::pair<std::string, const Linear*>> LlamaModel::modules() const {
     return all;
 }
 
+void LlamaModel::fuseProducts(ExecContext& context) {
+    for (LlamaBlock& block : m_blocks) {
+        const std::array<Linear*, 3> qkv{&block.q, &block.k, &block.v};
+        const std::array<Linear*, 2> gateUp{&block.gate, &block.up};
+        fuse(context, qkv, block.qkv);
+        fuse(context, gateUp, block.gateUp);
+    }
+}
+
 std::unique_ptr<LlamaModel> LlamaModel::share() const {
     auto other = std::make_unique<LlamaModel>();
     other->m_config = m_config;
@@ -85,6 +106,8 @@ std::unique_ptr<LlamaModel> LlamaModel::share() const {
         copy.gate = shared(block.gate);
         copy.up = shared(block.up);
         copy.down = shared(block.down);
+        copy.qkv = shared(block.qkv);
+        copy.gateUp = shared(block.gateUp);
         other->m_blocks.push_back(std::move(copy));
     }
     return other;

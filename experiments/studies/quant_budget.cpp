@@ -294,6 +294,9 @@ std::unique_ptr<LlamaModel> quantizeAsPlanned(
         const Device home = context.exec.device();
         linear->weight = home.isCuda() ? toDevice(weight, home, context.exec) : std::move(weight);
     }
+    if (context.exec.device().isCuda()) {
+        made->fuseProducts(context.exec);
+    }
     return made;
 }
 
