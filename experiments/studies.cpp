@@ -8,6 +8,7 @@ const Registry<Study>& studies() {
     static const Registry<Study> all = [] {
         Registry<Study> list("study");
         list.add(makeBenchCluster());
+        list.add(makeBenchDecode());
         list.add(makeBenchGemv());
         list.add(makeBenchSensitivity());
         list.add(makeLmGenerate());

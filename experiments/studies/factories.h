@@ -9,6 +9,7 @@
 namespace lathe {
 
 std::unique_ptr<Study> makeBenchCluster();
+std::unique_ptr<Study> makeBenchDecode();
 std::unique_ptr<Study> makeBenchGemv();
 std::unique_ptr<Study> makeBenchSensitivity();
 std::unique_ptr<Study> makeLmGenerate();

@@ -169,7 +169,23 @@ Json compare(
         {"pass", absolute <= bound}};
 }
 
-/// Runs the input ids once and compares hidden states and logits.
+/// Logits of the input ids fed as they are when text is made.
+HostRows
+logitsByStep(StudyContext& context, const LlamaModel& model, std::span<const TokenId> input) {
+    const auto state = model.begin(context.exec, static_cast<std::int64_t>(input.size()));
+    HostRows all;
+    for (std::size_t i = 0; i < input.size(); ++i) {
+        context.run.checkpoint();
+        const DecodeSlot slot{*state, input.subspan(i, 1)};
+        const HostRows row = toHost(context.exec, model.forward(context.exec, {&slot, 1}));
+        all.values.insert(all.values.end(), row.values.begin(), row.values.end());
+        all.rows += row.rows;
+        all.columns = row.columns;
+    }
+    return all;
+}
+
+/// Runs the input ids once, and token by token, and compares hidden states and logits.
 Json compareOutputs(
     StudyContext& context, const LlamaModel& model, const Reference& reference, double bound) {
     const std::vector<TokenId> input = readIds(reference.file, "input_ids");
@@ -199,11 +215,18 @@ Json compareOutputs(
         }
         outputs.push_back(compare(reference, name, hidden[layer], bound));
     }
-    if (reference.file.contains("positions")) {
-        logits =
-            pickRows(logits, readIds(reference.file, "positions"), reference.file.path().string());
-    }
+    const auto pick = [&](HostRows rows) {
+        return reference.file.contains("positions")
+                   ? pickRows(
+                         rows, readIds(reference.file, "positions"), reference.file.path().string())
+                   : std::move(rows);
+    };
+    logits = pick(std::move(logits));
     outputs.push_back(compare(reference, reference.logits, logits, bound));
+    Json steps =
+        compare(reference, reference.logits, pick(logitsByStep(context, model, input)), bound);
+    steps["name"] = reference.logits + ", one token a step";
+    outputs.push_back(std::move(steps));
     return outputs;
 }
 

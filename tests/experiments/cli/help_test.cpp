@@ -110,6 +110,8 @@ void CliHelpTest::flagsKeepTheirNames_data() {
                                                 "temperature", "top-p",  "top-k"};
     QTest::newRow("model.check") << "model.check" << QStringList{"model"};
     QTest::newRow("model.info") << "model.info" << QStringList{"model"};
+    QTest::newRow("bench.decode") << "bench.decode"
+                                  << QStringList{"shape", "bits", "batch", "context"};
     QTest::newRow("bench.gemv") << "bench.gemv" << QStringList{"shape", "bits", "batch"};
 }
 
