@@ -14,6 +14,7 @@ void addDecodeAttentionCases(std::vector<Check>& checks);
 void addEmbeddingCases(std::vector<Check>& checks);
 void addGemmCases(std::vector<Check>& checks);
 void addGroupGemvCases(std::vector<Check>& checks);
+void addGuidedHessianCases(std::vector<Check>& checks);
 void addKmeansRowsCases(std::vector<Check>& checks);
 void addLutGemvCases(std::vector<Check>& checks);
 void addPlaneGemvCases(std::vector<Check>& checks);

@@ -44,6 +44,7 @@ std::vector<Check> allChecks() {
     addEmbeddingCases(checks);
     addGemmCases(checks);
     addGroupGemvCases(checks);
+    addGuidedHessianCases(checks);
     addKmeansRowsCases(checks);
     addLutGemvCases(checks);
     addPlaneGemvCases(checks);

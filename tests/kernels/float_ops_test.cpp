@@ -8,6 +8,7 @@
 #include "kernels/ops/cross_entropy/cross_entropy.h"
 #include "kernels/ops/embedding/embedding.h"
 #include "kernels/ops/gemm/gemm.h"
+#include "kernels/ops/guided_hessian/guided_hessian.h"
 #include "kernels/ops/rms_norm/rms_norm.h"
 #include "kernels/ops/rope/rope.h"
 #include "kernels/ops/squared_gradient/squared_gradient.h"
@@ -97,6 +98,10 @@ private slots:
         LATHE_VERIFY_THROWS(
             run(m_context, SquaredGradient{.x = x.view(), .dy = y.view(), .sums = sums.view()}),
             InputError, "squared_gradient: sums is [4, 2] F32, [4, 3] F32 is needed");
+        Tensor hessian = zeros({5, 3, 3});
+        LATHE_VERIFY_THROWS(
+            run(m_context, GuidedHessian{.x = x.view(), .dy = y.view(), .sums = hessian.view()}),
+            InputError, "5 groups of 4 outputs; possible are 1 to 4");
         LATHE_VERIFY_THROWS(
             run(m_context, Transpose{.x = x.view(), .y = y.view()}), InputError,
             "transpose: y is [2, 4] F32, [3, 2] F32 is needed");
