@@ -200,6 +200,19 @@ CalibrationText calibrationText(
     return text;
 }
 
+std::string resultKey(
+    const LoadedModel& model, const CalibrationText& text, Target target,
+    const std::string& version) {
+    Hasher hasher;
+    hasher.update(
+        model.hash + "|" + std::to_string(text.length) + "|" + version + "|" +
+        std::string(nameOf(target)));
+    for (const std::vector<TokenId>& ids : text.samples) {
+        hasher.update(std::as_bytes(std::span(ids)));
+    }
+    return hasher.hex();
+}
+
 void requireDifferentText(
     const std::filesystem::path& calibration, const std::filesystem::path& evaluation) {
     LATHE_CHECK(

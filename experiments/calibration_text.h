@@ -39,6 +39,12 @@ CalibrationText calibrationText(
     StudyContext& context, const LoadedModel& model, const CalibrationChoice& choice,
     const CalibrationProgress& onProgress);
 
+/// Names what is computed from a model's gradients on a text: equal for equal results, up to the
+/// number of threads. @param version of what is stored
+std::string resultKey(
+    const LoadedModel& model, const CalibrationText& text, Target target,
+    const std::string& version);
+
 /// @throws InputError when both files have the same content: a model that is calibrated on what it
 ///         is then scored on would look better than it is.
 void requireDifferentText(

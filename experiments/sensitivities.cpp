@@ -2,9 +2,8 @@
 #include "experiments/sensitivities.h"
 
 #include "engine/core/cache_folder.h"
-#include "engine/core/hash.h"
 #include "engine/io/mapped_file.h"
-#include "engine/models/llama_gradient.h"
+#include "engine/models/gradient_statistics.h"
 #include "experiments/runner.h"
 
 #include <cstdio>
@@ -41,7 +40,7 @@ public:
                    requireValues(found, modulesOf(index));
                }) != nullptr;
     }
-    void writeBlock(const BlockSensitivities& done, SensitivityRecord record) const {
+    void writeBlock(const BlockStatistics& done, SensitivityRecord record) const {
         record.loss = done.loss;
         writeSensitivities(block(done.block), record, done.modules);
     }
@@ -111,19 +110,6 @@ private:
     std::filesystem::path m_folder;
 };
 
-/// Equal for equal results, up to the number of threads: weights, ids, target and the version of
-/// what is stored.
-std::string keyOf(const LoadedModel& model, const CalibrationText& text, Target target) {
-    Hasher hasher;
-    hasher.update(
-        model.hash + "|" + std::to_string(text.length) + "|" + std::to_string(kSensitivityVersion) +
-        "|" + std::string(nameOf(target)));
-    for (const std::vector<TokenId>& ids : text.samples) {
-        hasher.update(std::as_bytes(std::span(ids)));
-    }
-    return hasher.hex();
-}
-
 } // namespace
 
 FoundSensitivities findSensitivities(
@@ -144,7 +130,8 @@ FoundSensitivities findSensitivities(
     const SensitivityCache cache(
         context.run, model,
         makeCacheFolder(
-            std::filesystem::path("sensitivity") / keyOf(model, text, context.exec.target())));
+            std::filesystem::path("sensitivity") /
+            resultKey(model, text, context.exec.target(), std::to_string(kSensitivityVersion))));
     if (auto known = cache.readWhole()) {
         cache.removeBlocks(); // of a process that ended before it could
         return {.values = std::move(known)};
@@ -165,15 +152,16 @@ FoundSensitivities findSensitivities(
             .seed = choice.seed,
             .device = context.exec.device().name(),
             .build = buildId()};
-        const SensitivityRequest request{
+        const GradientRequest request{
             .samples = text.samples,
             .wanted = [&](int block) { return missing[static_cast<std::size_t>(block)]; },
-            .onBlock = [&](const BlockSensitivities& done) { cache.writeBlock(done, record); },
             .onProgress =
                 [&](double share, const std::string& what) {
                     report(kTextShare + (1.0 - kTextShare) * share, what);
                 }};
-        computeSensitivities(context.run, context.exec, *model.model, request);
+        computeSensitivities(
+            context.run, context.exec, *model.model, request,
+            [&](const BlockStatistics& done) { cache.writeBlock(done, record); });
     }
     try {
         cache.writeWhole();

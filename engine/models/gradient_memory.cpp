@@ -20,8 +20,25 @@ std::string gibibytes(std::int64_t bytes) {
 
 } // namespace
 
+std::int64_t hessianGroupsOf(std::int64_t out, int groups) {
+    return std::min<std::int64_t>(out, groups);
+}
+
+std::int64_t blockHessianElements(const LlamaConfig& config, int groups) {
+    const std::int64_t hidden = config.hiddenSize;
+    const std::int64_t inner = config.intermediateSize;
+    const std::int64_t queries = config.heads * config.headDim;
+    const std::int64_t keys = config.kvHeads * config.headDim;
+    const auto of = [groups](std::int64_t out, std::int64_t in) {
+        return hessianGroupsOf(out, groups) * in * in;
+    };
+    return of(queries, hidden) + 2 * of(keys, hidden) + of(hidden, queries) +
+           2 * of(inner, hidden) + of(hidden, inner);
+}
+
 GradientMemory gradientMemory(
-    const LlamaConfig& config, Device device, std::int64_t samples, std::int64_t length) {
+    const LlamaConfig& config, Device device, std::int64_t samples, std::int64_t length,
+    int hessianGroups) {
     const std::int64_t tokens = std::max<std::int64_t>(1, length - 1);
     const std::int64_t hidden = config.hiddenSize;
     const std::int64_t inner = config.intermediateSize;
@@ -30,10 +47,13 @@ GradientMemory gradientMemory(
     const std::int64_t vocabulary = config.vocabularySize;
     const std::int64_t widest = std::max({hidden, inner, queries});
     const std::int64_t block = 2 * hidden * (queries + keys) + 3 * hidden * inner;
-    // Held: the turned head, logits and cache of the pass forward, or two matrices a weight.
+    // Held: the turned head, logits and cache of the pass forward, or a matrix and the statistics a
+    // weight.
+    const std::int64_t statistics =
+        hessianGroups > 0 ? blockHessianElements(config, hessianGroups) : block;
     const std::int64_t held = std::max(
         hidden * vocabulary + tokens * (vocabulary + std::int64_t{2} * config.layers * keys),
-        2 * block);
+        block + statistics);
     // In scratch: a sample's activations and their gradients, and what the products need: operands
     // turned, a tile of results, on a GPU a matrix widened.
     const std::int64_t forward = tokens * (vocabulary + 4 * hidden + 2 * queries + 2 * inner);
@@ -62,7 +82,7 @@ Device checkpointDevice(const GradientMemory& memory, Device device) {
         return Device{};
     }
     throw DeviceError(
-        "the sensitivities need about " + gibibytes(memory.working) + " to work and " +
+        "the gradients need about " + gibibytes(memory.working) + " to work and " +
         gibibytes(memory.checkpoints) + " for activations; free are " + gibibytes(free) + " on " +
         device.name() + (device.isCuda() ? " and " + gibibytes(hostFree) + " on the host" : "") +
         "; take fewer or shorter samples");

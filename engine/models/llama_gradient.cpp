@@ -11,7 +11,6 @@
 #include "kernels/ops/gemm/gemm.h"
 #include "kernels/ops/rms_norm/rms_norm.h"
 #include "kernels/ops/rope/rope.h"
-#include "kernels/ops/squared_gradient/squared_gradient.h"
 #include "kernels/ops/swiglu/swiglu.h"
 #include "kernels/ops/transpose/transpose.h"
 
@@ -57,27 +56,11 @@ TensorView onDevice(ExecContext& context, std::span<const std::int32_t> values) 
     return view;
 }
 
-/// Sums of squares to their mean. @throws InputError naming the first that is not finite.
-void toMean(const std::string& name, TensorView sums, std::size_t samples) {
-    const auto count = static_cast<float>(samples);
-    const std::span<float> values = sums.as<float>();
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        if (!std::isfinite(values[i])) {
-            const auto columns = static_cast<std::size_t>(sums.shape[1]);
-            throw InputError(
-                name + ": the gradient of the weight in row " + std::to_string(i / columns) +
-                ", column " + std::to_string(i % columns) +
-                " is not finite; the model's weights may be damaged");
-        }
-        values[i] /= count;
-    }
-}
-
 /// One block on the device while the samples go back through it.
 struct BlockWork {
     const LlamaBlock* block = nullptr;
     std::array<Tensor, kMatrices> transposed; ///< [in, out]; null where no gradient goes through
-    std::array<Tensor, kMatrices> sums;       ///< [out, in]; null when the block is not wanted
+    bool wanted = false;                      ///< the visitor sees its gradients
     bool passOn = true;                       ///< a block before it needs the gradient
 };
 
@@ -97,7 +80,7 @@ class LlamaGradient {
 public:
     LlamaGradient(
         RunControl& control, ExecContext& context, const LlamaModel& model,
-        const SensitivityRequest& request);
+        const GradientRequest& request, GradientVisitor& visitor);
     double compute();
 
 private:
@@ -121,15 +104,15 @@ private:
     Activations activate(const LlamaBlock& block, ConstView x, ConstView positions);
     void backwardFeedForward(BlockWork& work, const Activations& a, TensorView d);
     void backwardAttention(BlockWork& work, const Activations& a, ConstView x, TensorView d);
-    void square(BlockWork& work, Matrix matrix, ConstView x, ConstView dy);
+    void show(const BlockWork& work, Matrix matrix, ConstView x, ConstView dy);
     void product(const BlockWork& work, Matrix matrix, ConstView dy, TensorView dx);
     void addNormGradient(ConstView x, const Tensor& gamma, TensorView dy, TensorView d);
-    BlockSensitivities finish(BlockWork& work, int index);
 
     RunControl& m_control;
     ExecContext& m_context;
     const LlamaModel& m_model;
-    const SensitivityRequest& m_request;
+    const GradientRequest& m_request;
+    GradientVisitor& m_visitor;
     const LlamaConfig& m_config;
     std::vector<Sample> m_samples;
     double m_loss = 0.0;
@@ -140,9 +123,9 @@ private:
 
 LlamaGradient::LlamaGradient(
     RunControl& control, ExecContext& context, const LlamaModel& model,
-    const SensitivityRequest& request)
+    const GradientRequest& request, GradientVisitor& visitor)
     : m_control(control), m_context(context), m_model(model), m_request(request),
-      m_config(model.config()) {
+      m_visitor(visitor), m_config(model.config()) {
     LATHE_CHECK(!request.samples.empty(), "sensitivities need at least one sample of text");
     for (const auto& [name, linear] : model.modules()) {
         denseOf(*linear, name);
@@ -175,7 +158,8 @@ LlamaGradient::LlamaGradient(
 
 void LlamaGradient::allocate(std::int64_t longest, std::int64_t total) {
     const Shape plane{total, m_config.hiddenSize};
-    GradientMemory memory = gradientMemory(m_config, m_context.device(), 1, longest + 1);
+    GradientMemory memory =
+        gradientMemory(m_config, m_context.device(), 1, longest + 1, m_request.hessianGroups);
     memory.checkpoints = (m_config.layers - m_first + 1) * plane.elementCount() *
                          static_cast<std::int64_t>(sizeof(float));
     const Device place = checkpointDevice(memory, m_context.device());
@@ -287,15 +271,13 @@ double LlamaGradient::forward(const Sample& sample, DecoderState& state, ConstVi
 BlockWork LlamaGradient::prepare(int index) const {
     BlockWork work;
     work.block = &m_model.m_blocks[static_cast<std::size_t>(index)];
+    work.wanted = wanted(index);
     work.passOn = index > m_first;
     const auto matrices = matricesOf(*work.block);
     for (std::size_t m = 0; m < kMatrices; ++m) {
         const ConstView w = std::get<DenseWeight>(matrices[m]->weight).w.view();
         if (work.passOn || m >= O) {
             work.transposed[m] = transposed(m_context, w);
-        }
-        if (wanted(index)) {
-            work.sums[m] = Tensor::zeros(w.shape, DType::F32, m_context);
         }
     }
     return work;
@@ -304,14 +286,17 @@ BlockWork LlamaGradient::prepare(int index) const {
 /// All samples through one block.
 void LlamaGradient::backward(int index) {
     BlockWork work = prepare(index);
+    if (work.wanted) {
+        m_visitor.begin(index);
+    }
     for (std::size_t s = 0; s < m_samples.size(); ++s) {
         const double share = static_cast<double>(s) / static_cast<double>(m_samples.size());
         report(m_config.layers + kBackwardShare * (m_config.layers - 1 - index + share), index, s);
         backward(work, m_samples[s], index);
     }
     m_context.synchronize();
-    if (!work.sums.front().isNull()) {
-        m_request.onBlock(finish(work, index));
+    if (work.wanted) {
+        m_visitor.end(index, m_loss);
     }
 }
 
@@ -388,12 +373,12 @@ void LlamaGradient::backwardFeedForward(BlockWork& work, const Activations& a, T
     const TensorView dnormed = scratch.take(d.shape, DType::F32); // [tokens, hidden]
     const TensorView part = scratch.take(d.shape, DType::F32);
     run(m_context, SwiGlu{.gate = a.gate, .up = a.up, .y = inner});
-    square(work, Down, inner, d);
+    show(work, Down, inner, d);
     product(work, Down, d, dinner);
     run(m_context,
         SwiGluGradient{.gate = a.gate, .up = a.up, .dy = dinner, .dgate = a.gate, .dup = a.up});
-    square(work, Gate, a.middleNormed, a.gate);
-    square(work, Up, a.middleNormed, a.up);
+    show(work, Gate, a.middleNormed, a.gate);
+    show(work, Up, a.middleNormed, a.up);
     product(work, Gate, a.gate, dnormed);
     product(work, Up, a.up, part);
     run(m_context, Add{.a = dnormed, .b = part, .y = dnormed});
@@ -413,7 +398,7 @@ void LlamaGradient::backwardAttention(
     const TensorView dq = scratch.take(a.q.shape, DType::F32);
     const TensorView dk = scratch.take(a.k.shape, DType::F32); // [tokens, kvHeads, headDim]
     const TensorView dv = scratch.take(a.v.shape, DType::F32);
-    square(work, O, flat(a.mixed), d);
+    show(work, O, flat(a.mixed), d);
     product(work, O, d, flat(dmixed));
     run(m_context, AttentionGradient{
                        .q = a.q,
@@ -432,9 +417,9 @@ void LlamaGradient::backwardAttention(
     const ConstView frequencies = m_model.m_frequencies.view();
     run(m_context, Rope{.x = dq, .frequencies = frequencies, .positions = positions});
     run(m_context, Rope{.x = dk, .frequencies = frequencies, .positions = positions});
-    square(work, Q, a.normed, flat(dq));
-    square(work, K, a.normed, flat(dk));
-    square(work, V, a.normed, flat(dv));
+    show(work, Q, a.normed, flat(dq));
+    show(work, K, a.normed, flat(dk));
+    show(work, V, a.normed, flat(dv));
     if (!work.passOn) {
         return;
     }
@@ -448,10 +433,10 @@ void LlamaGradient::backwardAttention(
     addNormGradient(x, work.block->inputNorm, dnormed, d);
 }
 
-/// Adds the squared gradient of a matrix that was given x and whose result has the gradient dy.
-void LlamaGradient::square(BlockWork& work, Matrix matrix, ConstView x, ConstView dy) {
-    if (!work.sums[matrix].isNull()) {
-        run(m_context, SquaredGradient{.x = x, .dy = dy, .sums = work.sums[matrix].view()});
+/// A matrix was given x, and its result has the gradient dy.
+void LlamaGradient::show(const BlockWork& work, Matrix matrix, ConstView x, ConstView dy) {
+    if (work.wanted) {
+        m_visitor.visit(matrix, x, dy);
     }
 }
 
@@ -468,25 +453,10 @@ void LlamaGradient::addNormGradient(ConstView x, const Tensor& gamma, TensorView
     run(m_context, Add{.a = d, .b = dy, .y = d});
 }
 
-BlockSensitivities LlamaGradient::finish(BlockWork& work, int index) {
-    const auto modules = m_model.modules();
-    BlockSensitivities result{.block = index, .loss = m_loss, .modules = {}};
-    for (std::size_t m = 0; m < kMatrices; ++m) {
-        const std::string& name = modules[static_cast<std::size_t>(index) * kMatrices + m].first;
-        Tensor sums = std::move(work.sums[m]);
-        if (sums.device().isCuda()) {
-            sums = sums.to(Device{}, m_context);
-        }
-        toMean(name, sums.view(), m_samples.size());
-        result.modules.emplace_back(name, std::move(sums));
-    }
-    return result;
-}
-
-double computeSensitivities(
-    RunControl& run, ExecContext& context, const LlamaModel& model,
-    const SensitivityRequest& request) {
-    return LlamaGradient(run, context, model, request).compute();
+double visitGradients(
+    RunControl& run, ExecContext& context, const LlamaModel& model, const GradientRequest& request,
+    GradientVisitor& visitor) {
+    return LlamaGradient(run, context, model, request, visitor).compute();
 }
 
 } // namespace lathe

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/models/llama_gradient.h"
+#include "engine/models/gradient_statistics.h"
 
 #include "engine/core/error.h"
 #include "engine/models/gradient_memory.h"
@@ -24,30 +24,42 @@ public:
     void post(Event) noexcept override {}
 };
 
-/// Runs computeSensitivities and keeps what it says.
+/// What computeSensitivities or computeHessians says.
 struct Outcome {
     Values values;
     std::vector<int> blocks; ///< in the order in which they came
     double loss = 0.0;
 };
 
-Outcome sensitivities(
+Outcome statistics(
     ExecContext& context, const LlamaModel& model, std::vector<std::vector<TokenId>> samples,
-    std::function<bool(int)> wanted = {}) {
+    std::function<bool(int)> wanted, int groups) {
     NoSink sink;
     RunControl control(1, sink, {});
     Outcome outcome;
-    const SensitivityRequest request{
-        .samples = std::move(samples),
-        .wanted = std::move(wanted),
-        .onBlock = [&](const BlockSensitivities& done) {
-            outcome.blocks.push_back(done.block);
-            for (const auto& [name, tensor] : done.modules) {
-                outcome.values[name] = test::copied(tensor.view());
-            }
-        }};
-    outcome.loss = computeSensitivities(control, context, model, request);
+    const GradientRequest request{
+        .samples = std::move(samples), .wanted = std::move(wanted), .hessianGroups = groups};
+    const OnBlock onBlock = [&](const BlockStatistics& done) {
+        outcome.blocks.push_back(done.block);
+        for (const auto& [name, tensor] : done.modules) {
+            outcome.values[name] = test::copied(tensor.view());
+        }
+    };
+    outcome.loss = groups == 0 ? computeSensitivities(control, context, model, request, onBlock)
+                               : computeHessians(control, context, model, request, onBlock);
     return outcome;
+}
+
+Outcome sensitivities(
+    ExecContext& context, const LlamaModel& model, std::vector<std::vector<TokenId>> samples,
+    std::function<bool(int)> wanted = {}) {
+    return statistics(context, model, std::move(samples), std::move(wanted), 0);
+}
+
+Outcome hessians(
+    ExecContext& context, const LlamaModel& model, std::vector<std::vector<TokenId>> samples,
+    int groups, std::function<bool(int)> wanted = {}) {
+    return statistics(context, model, std::move(samples), std::move(wanted), groups);
 }
 
 Json variant(const std::string& name) {
@@ -218,20 +230,17 @@ void LlamaGradientTest::cancelsBetweenSamples() {
     std::stop_source stop;
     RunControl control(1, sink, stop.get_token());
     std::vector<int> blocks;
-    const SensitivityRequest request{
+    const GradientRequest request{
         .samples = {someIds(9), someIds(9)},
-        .onBlock =
-            [&](const BlockSensitivities& done) {
-                blocks.push_back(done.block);
-                stop.request_stop();
-            },
-        .onProgress =
-            [](double share, const std::string& what) {
-                QVERIFY(share >= 0.0 && share < 1.0 && !what.empty());
-            }};
+        .onProgress = [](double share, const std::string& what) {
+            QVERIFY(share >= 0.0 && share < 1.0 && !what.empty());
+        }};
     bool cancelled = false;
     try {
-        computeSensitivities(control, m_scalar, *model, request);
+        computeSensitivities(control, m_scalar, *model, request, [&](const BlockStatistics& done) {
+            blocks.push_back(done.block);
+            stop.request_stop();
+        });
     } catch (const Cancelled&) {
         cancelled = true;
     }
