@@ -5,13 +5,15 @@
 #include "engine/quant/outliers.h"
 #include "engine/quant/quantizer.h"
 #include "engine/quant/weighted_error.h"
+#include "experiments/hessians.h"
 #include "experiments/studies/params.h"
 
 namespace lathe {
 
 namespace {
 
-/// Share of the work that sensitivities are taken to be, when they have to be computed.
+/// Share of the work that sensitivities are taken to be, when they have to be computed; Hessians as
+/// much.
 constexpr double kSensitivityShare = 0.3;
 using OnProgress = std::function<void(double share, const std::string& what)>;
 
@@ -27,6 +29,17 @@ std::shared_ptr<const Sensitivities> sensitivitiesOf(
     return context.cache.get<std::shared_ptr<const Sensitivities>>(key, [&] {
         return sensitivitiesFor(context, model, choice, [&](double share, const std::string& what) {
             progress(kSensitivityShare * share, what);
+        });
+    });
+}
+
+std::shared_ptr<const Hessians> hessiansOf(
+    StudyContext& context, const LoadedModel& model, const CalibrationChoice& choice,
+    const OnProgress& progress) {
+    const std::string key = "hessians " + keyOf(model, choice);
+    return context.cache.get<std::shared_ptr<const Hessians>>(key, [&] {
+        return hessiansFor(context, model, choice, [&](double share, const std::string& what) {
+            progress(kSensitivityShare * (1.0 + share), what);
         });
     });
 }
@@ -65,6 +78,9 @@ public:
             m_result.predictedLoss = 0.0;
             m_result.sensitivities = m_sensitivities->record();
         }
+        if (m_quantizer.info().usesHessian) {
+            m_hessians = hessiansOf(context, model, choice.calibration, progress);
+        }
         if (choice.sparsity > 0.0) {
             m_sparse = &sparseChoiceOf(context, model, choice, *m_sensitivities);
             m_result.fenceFactor = m_sparse->factor;
@@ -72,16 +88,25 @@ public:
     }
 
     std::vector<LlamaModel::Module> modules() { return m_result.model->modules(); }
-    bool hasSensitivities() const { return m_sensitivities != nullptr; }
+    /// Share of the work that came before the first matrix.
+    double preparedShare() const {
+        return m_sensitivities == nullptr ? 0.0
+               : m_hessians == nullptr    ? kSensitivityShare
+                                          : 2.0 * kSensitivityShare;
+    }
 
     /// Matrix i of the model.
     void quantize(std::size_t i, const std::string& name, Linear& linear) {
         const Tensor matrix = hostMatrix(name, linear, m_context.exec);
-        Tensor sensitivity;
+        Tensor sensitivity, hessian; // what the views below lie in
         LayerStatistics statistics{.name = name};
         if (m_sensitivities) {
             sensitivity = m_sensitivities->of(name);
             statistics.sensitivity = sensitivity.view();
+        }
+        if (m_hessians) {
+            hessian = m_hessians->of(name);
+            statistics.hessian = hessian.view();
         }
         if (m_sparse != nullptr) {
             statistics.sparse = m_sparse->positions[i];
@@ -115,6 +140,7 @@ private:
     const QuantizeChoice& m_choice;
     const Quantizer& m_quantizer;
     std::shared_ptr<const Sensitivities> m_sensitivities;
+    std::shared_ptr<const Hessians> m_hessians;
     const SparseChoice* m_sparse = nullptr;
     QuantizedModel m_result;
     double m_weights = 0.0, m_kept = 0.0;
@@ -174,7 +200,7 @@ QuantizedModel quantizeModel(
     const OnProgress& progress) {
     ModelQuantizer quantizer(context, model, choice, progress);
     const std::vector<LlamaModel::Module> modules = quantizer.modules();
-    const double before = quantizer.hasSensitivities() ? kSensitivityShare : 0.0;
+    const double before = quantizer.preparedShare();
     bool found = false;
     for (std::size_t i = 0; i < modules.size(); ++i) {
         const auto& [name, linear] = modules[i];

@@ -16,6 +16,8 @@ std::unique_ptr<Quantizer> makeSqueezeLlm();
 std::unique_ptr<Quantizer> makeSqueezeLlmSparse();
 /// The clusters of SqueezeLLM's code instead: k-means++ once, then Lloyd's iterations.
 std::unique_ptr<Quantizer> makeLloyd();
+/// SqueezeLLM's tables and codes, refined for what the outputs lose.
+std::unique_ptr<Quantizer> makeRefined();
 /// Uniform grid between the smallest and the largest weight of each group, zero included.
 std::unique_ptr<Quantizer> makeRoundToNearest();
 /// Uniform grid between minus and plus the largest magnitude of each group.

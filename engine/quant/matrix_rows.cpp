@@ -45,6 +45,18 @@ void checkQuantizable(
     LATHE_CHECK(
         !info.usesSensitivity || sensitivity.data != nullptr,
         where + ": the method weighs errors by sensitivities, of which there are none");
+    const ConstView& hessian = statistics.hessian;
+    LATHE_CHECK(
+        hessian.data == nullptr ||
+            (hessian.dtype == DType::F32 && hessian.shape.rank() == 3 && hessian.shape[0] >= 1 &&
+             hessian.shape[0] <= w.shape[0] && hessian.shape[1] == w.shape[1] &&
+             hessian.shape[2] == w.shape[1] && !hessian.device.isCuda()),
+        where + ": its Hessians are " + hessian.shape.text() + ", needed is [groups, " +
+            std::to_string(w.shape[1]) + ", " + std::to_string(w.shape[1]) +
+            "] of F32 on the host, of 1 to " + std::to_string(w.shape[0]) + " groups");
+    LATHE_CHECK(
+        !info.usesHessian || hessian.data != nullptr,
+        where + ": the method weighs the errors of outputs by Hessians, of which there are none");
     LATHE_CHECK(
         statistics.sparse.empty() || w.shape[1] <= kMostSparseColumns,
         where + " has " + std::to_string(w.shape[1]) +
@@ -61,6 +73,7 @@ LayerStatistics usedBy(const QuantizerInfo& info, const LayerStatistics& statist
     return {
         .name = statistics.name,
         .sensitivity = info.usesSensitivity ? statistics.sensitivity : ConstView{},
+        .hessian = info.usesHessian ? statistics.hessian : ConstView{},
         .sparse = info.usesSparse ? statistics.sparse : std::span<const std::int64_t>{}};
 }
 

@@ -17,6 +17,9 @@ namespace lathe {
 struct LayerStatistics {
     std::string name;        ///< module name, for messages
     ConstView sensitivity{}; ///< [out, in] F32, the Fisher diagonal; empty: not known
+    /// [groups, in, in] F32, symmetric: of the outputs' errors, rows in `groups` equal parts (op
+    /// GuidedHessian); empty: not known.
+    ConstView hessian{};
     /// Flat indices of the weights that a sparse part holds instead of the tables, ascending.
     std::span<const std::int64_t> sparse{};
 };
@@ -27,6 +30,7 @@ struct QuantizerInfo {
     std::string paper{};
     bool usesGroups = false;      ///< false: `group` is ignored and stored as 0
     bool usesSensitivity = false; ///< true: refuses matrices without sensitivities
+    bool usesHessian = false;     ///< true: refuses matrices without LayerStatistics::hessian
     bool usesSparse = false;      ///< true: what LayerStatistics::sparse names leaves the tables
     int minimumBits = 2, maximumBits = 8;
 };
@@ -54,7 +58,7 @@ public:
         const QuantizeOptions& options) const = 0;
 };
 
-/// The list: kmeans, lloyd, rtn, rtn-sym, squeezellm, squeezellm-sparse.
+/// The list: kmeans, lloyd, refined, rtn, rtn-sym, squeezellm, squeezellm-sparse.
 const Registry<Quantizer>& quantizers();
 
 } // namespace lathe

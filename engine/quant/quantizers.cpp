@@ -12,6 +12,7 @@ const Registry<Quantizer>& quantizers() {
         registry.add(makeSymmetricRoundToNearest());
         registry.add(makeSqueezeLlm());
         registry.add(makeSqueezeLlmSparse());
+        registry.add(makeRefined());
         return registry;
     }();
     return list;

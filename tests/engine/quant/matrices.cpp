@@ -37,19 +37,49 @@ Tensor allOnes(const Shape& shape) {
 
 Weight quantized(
     const std::string& id, const Tensor& w, QuantizeOptions options, int threads,
-    ConstView sensitivity, std::span<const std::int64_t> sparse) {
+    ConstView sensitivity, std::span<const std::int64_t> sparse, ConstView hessian) {
     SilentSink sink;
     RunControl run(1, sink, {});
     ExecContext cpu(Device{}, {.target = Target::Scalar, .threads = threads});
     const Quantizer& quantizer = quantizers().at(id);
-    Tensor ones;
+    Tensor ones, correlated;
     if (quantizer.info().usesSensitivity && sensitivity.data == nullptr) {
         ones = allOnes(w.shape());
         sensitivity = ones.view();
     }
+    if (quantizer.info().usesHessian && hessian.data == nullptr) {
+        correlated = inputHessian(1, w.shape()[1], 2 * w.shape()[1], 77);
+        hessian = correlated.view();
+    }
     return quantizer.quantize(
-        run, cpu, w.view(), {.name = "layer.7.up", .sensitivity = sensitivity, .sparse = sparse},
+        run, cpu, w.view(),
+        {.name = "layer.7.up", .sensitivity = sensitivity, .hessian = hessian, .sparse = sparse},
         options);
+}
+
+Tensor
+inputHessian(std::int64_t groups, std::int64_t in, std::int64_t samples, std::uint64_t seed) {
+    Tensor hessian = Tensor::empty({groups, in, in}, DType::F32, Device{});
+    Random random(seed);
+    const auto n = static_cast<std::size_t>(in);
+    for (std::int64_t g = 0; g < groups; ++g) {
+        std::vector<double> sums(n * n);
+        for (std::int64_t sample = 0; sample < samples; ++sample) {
+            std::vector<double> x(n);
+            double last = 0.0;
+            for (double& value : x) {
+                value = 0.8 * last + 0.6 * random.normal();
+                last = value;
+            }
+            for (std::size_t i = 0; i < n * n; ++i) {
+                sums[i] += x[i / n] * x[i % n];
+            }
+        }
+        std::ranges::transform(
+            sums, hessian.slice(g, g + 1).view().as<float>().begin(),
+            [](double sum) { return static_cast<float>(sum); });
+    }
+    return hessian;
 }
 
 std::vector<float> values(const Weight& weight) {

@@ -25,10 +25,14 @@ Tensor allOnes(const Shape& shape);
 std::vector<float> heavyTailed(std::int64_t count, double scale, std::uint64_t seed);
 
 /// Runs a quantizer of the list on `threads` threads of the scalar target, with the module name
-/// "layer.7.up". Where it needs sensitivities and none are given, all are 1.
+/// "layer.7.up". Where it needs sensitivities and none are given, all are 1; where it needs
+/// Hessians, neighbouring columns go together.
 Weight quantized(
     const std::string& id, const Tensor& w, QuantizeOptions options, int threads = 2,
-    ConstView sensitivity = {}, std::span<const std::int64_t> sparse = {});
+    ConstView sensitivity = {}, std::span<const std::int64_t> sparse = {}, ConstView hessian = {});
+
+/// [groups, in, in]: sums of x x^T over `samples` inputs whose neighbours correlate.
+Tensor inputHessian(std::int64_t groups, std::int64_t in, std::int64_t samples, std::uint64_t seed);
 
 /// The weight widened by the scalar kernels, row-major.
 std::vector<float> values(const Weight& weight);

@@ -55,12 +55,13 @@ private slots:
         }
         QCOMPARE(
             ids, (std::vector<std::string>{
-                     "kmeans", "lloyd", "rtn", "rtn-sym", "squeezellm", "squeezellm-sparse"}));
+                     "kmeans", "lloyd", "refined", "rtn", "rtn-sym", "squeezellm",
+                     "squeezellm-sparse"}));
         QVERIFY(!quantizers().at("kmeans").info().usesGroups);
         QVERIFY(!quantizers().at("lloyd").info().usesGroups);
         QVERIFY(quantizers().at("rtn").info().usesGroups);
         QVERIFY(quantizers().at("rtn-sym").info().usesGroups);
-        LATHE_VERIFY_THROWS(quantizers().at("gptq"), InputError, "kmeans, lloyd, rtn, rtn-sym");
+        LATHE_VERIFY_THROWS(quantizers().at("gptq"), InputError, "kmeans, lloyd, refined, rtn");
     }
 
     void shapesAndFormats_data() { addEvery(); }
