@@ -58,7 +58,7 @@ public:
         const QuantizeOptions& options) const = 0;
 };
 
-/// The list: kmeans, lloyd, refined, rtn, rtn-sym, squeezellm, squeezellm-sparse.
+/// The list: kmeans, lloyd, rtn, rtn-sym, squeezellm, squeezellm-sparse, refined.
 const Registry<Quantizer>& quantizers();
 
 } // namespace lathe

@@ -101,8 +101,9 @@ std::vector<ParamSpec> quantizerParams(bool sweep) {
          .kind = ParamKind::Choice,
          .defaultValue = "kmeans",
          .help = "How codes are chosen: exact k-means per row (kmeans), weighted by sensitivities "
-                 "(squeezellm) and with a sparse part (squeezellm-sparse), the same by Lloyd's "
-                 "iterations (lloyd), round to nearest (rtn), or that around zero (rtn-sym)" +
+                 "(squeezellm) and with a sparse part (squeezellm-sparse), refined from there for "
+                 "what the outputs lose (refined), the weighted ones by Lloyd's iterations "
+                 "(lloyd), round to nearest (rtn), or that around zero (rtn-sym)" +
                  std::string(sweep ? "; gguf:FILE measures a file of llama.cpp as it is" : ""),
          .choices = methods,
          .flag = sweep ? "methods" : "method",

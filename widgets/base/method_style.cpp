@@ -10,7 +10,8 @@ namespace lathe {
 int methodStyle(const std::string& method, int fallback) {
     // Two places belong to the Pareto front and the float model.
     static constexpr std::array<std::string_view, kOtherStyle> kKnown{
-        "kmeans", "rtn", "rtn-sym", "", "float", "lloyd", "squeezellm", "squeezellm-sparse"};
+        "kmeans", "rtn",        "rtn-sym",           "",       "float",
+        "lloyd",  "squeezellm", "squeezellm-sparse", "refined"};
     static_assert(kKnown[kParetoStyle].empty() && kKnown[kFloatStyle] == "float");
     if (method.empty()) {
         return fallback;

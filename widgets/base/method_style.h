@@ -8,7 +8,7 @@ namespace lathe {
 inline constexpr int kParetoStyle = 3;
 inline constexpr int kFloatStyle = 4;
 /// From here on: methods that are not known, such as files of other programs.
-inline constexpr int kOtherStyle = 8;
+inline constexpr int kOtherStyle = 9;
 
 /// PlotSeries::style of a quantization method, the same in every plot and every run; `fallback`
 /// for one that is not known.

@@ -24,13 +24,13 @@ namespace {
 
 // Contrast on white is at least 3:1 for each, minimal CIE distance of the first five under
 // simulated colour blindness 12; those beyond lean on their shapes too.
-constexpr std::array<QRgb, 9> kSeriesLight{0xFF0072B2, 0xFFD55E00, 0xFF009E73,
-                                           0xFFCC79A7, 0xFF000000, 0xFF8A6D00,
-                                           0xFF6A3D9A, 0xFFB0003A, 0xFF6B7075};
+constexpr std::array<QRgb, 10> kSeriesLight{0xFF0072B2, 0xFFD55E00, 0xFF009E73, 0xFFCC79A7,
+                                            0xFF000000, 0xFF8A6D00, 0xFF6A3D9A, 0xFFB0003A,
+                                            0xFF0B7A8C, 0xFF6B7075};
 // On #232629 at least 3.9:1, minimal distance of the first six 11.
-constexpr std::array<QRgb, 9> kSeriesDark{0xFF56B4E9, 0xFFE69F00, 0xFF009E73,
-                                          0xFFF0E442, 0xFFCC79A7, 0xFFD55E00,
-                                          0xFFB79CFF, 0xFFFF8A94, 0xFFA9B1B8};
+constexpr std::array<QRgb, 10> kSeriesDark{0xFF56B4E9, 0xFFE69F00, 0xFF009E73, 0xFFF0E442,
+                                           0xFFCC79A7, 0xFFD55E00, 0xFFB79CFF, 0xFFFF8A94,
+                                           0xFF9CCC65, 0xFFA9B1B8};
 
 QPalette lightPalette() {
     QPalette p;

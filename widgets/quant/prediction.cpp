@@ -20,7 +20,7 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t kMostLabels = 24; ///< points up to which each one carries its label
 constexpr std::size_t kLeastRanked = 3; ///< two points are always in order or in reverse
 constexpr double kBand = 2.0;
-constexpr int kBandStyle = kFloatStyle + 2 * 9; ///< the float model's colour, dotted
+constexpr int kBandStyle = kFloatStyle + 10; ///< the float model's colour, dotted
 
 QString tr(const char* text) { return QCoreApplication::translate("Prediction", text); }
 

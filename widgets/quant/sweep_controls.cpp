@@ -18,6 +18,7 @@
 #include <QVBoxLayout>
 
 #include <algorithm>
+#include <array>
 
 namespace lathe {
 
@@ -26,7 +27,8 @@ namespace {
 constexpr int kButtonHeight = 32;
 constexpr int kLeastWidth = 240;
 constexpr const char* kSparseMethod = "squeezellm-sparse";
-constexpr std::string_view kSensitiveMethods = "squeezellm"; ///< begins their names
+constexpr std::array<std::string_view, 4> kSensitiveMethods{
+    "squeezellm", "squeezellm-sparse", "lloyd", "refined"};
 
 /// What a new window offers: small enough for a minute, wide enough to see the knee.
 Spec firstDraft() {
@@ -101,12 +103,11 @@ QString unusedReason(const Spec& spec, const std::string& param) {
         const auto predict = spec.params.find("predict");
         const bool predicts = predict != spec.params.end() && *predict == true;
         const bool weighs = std::ranges::any_of(methods, [](const std::string& method) {
-            return method.starts_with(kSensitiveMethods);
+            return std::ranges::find(kSensitiveMethods, method) != kSensitiveMethods.end();
         });
-        return weighs || predicts
-                   ? QString()
-                   : SweepControls::tr(
-                         "Only the squeezellm methods and predictions need sensitivities");
+        return weighs || predicts ? QString()
+                                  : SweepControls::tr("Only lloyd, refined, the squeezellm methods "
+                                                      "and predictions need sensitivities");
     }
     return {};
 }

@@ -90,7 +90,10 @@ private slots:
     void squaresEqualThoseOfFiniteDifferences_data();
     void squaresEqualThoseOfFiniteDifferences();
     void samplesAreSquaredOneByOne();
+    void whatIsShownSquaresToSensitivities();
+    void hessiansEqualPlainLoops();
     void targetsAgree();
+    void cudaAgrees();
     void leavingBlocksOutChangesNothing();
     void halfWeightsEqualTheirWidenedValues();
     void cancelsBetweenSamples();
@@ -162,23 +165,151 @@ void LlamaGradientTest::samplesAreSquaredOneByOne() {
     }
 }
 
-void LlamaGradientTest::targetsAgree() {
+namespace {
+
+/// Keeps everything that goes by, by module.
+class Recorder : public GradientVisitor {
+public:
+    struct Pair {
+        std::vector<float> x, dy;
+        std::size_t tokens = 0, in = 0, out = 0;
+    };
+    explicit Recorder(const LlamaModel& model) : m_modules(model.modules()) {}
+    void begin(int block) override { m_block = static_cast<std::size_t>(block); }
+    void visit(std::size_t matrix, ConstView x, ConstView dy) override {
+        pairs[m_modules[m_block * 7 + matrix].first].push_back(
+            {test::copied(x), test::copied(dy), static_cast<std::size_t>(x.shape[0]),
+             static_cast<std::size_t>(x.shape[1]), static_cast<std::size_t>(dy.shape[1])});
+    }
+    void end(int, double) override {}
+
+    std::map<std::string, std::vector<Pair>> pairs;
+
+private:
+    std::vector<std::pair<std::string, const Linear*>> m_modules;
+    std::size_t m_block = 0;
+};
+
+Recorder
+recorded(ExecContext& context, const LlamaModel& model, std::vector<std::vector<TokenId>> samples) {
+    NoSink sink;
+    RunControl control(1, sink, {});
+    Recorder recorder(model);
+    visitGradients(control, context, model, {.samples = std::move(samples)}, recorder);
+    return recorder;
+}
+
+} // namespace
+
+/// What visitors see is what the squares are of, and those are checked by finite differences.
+void LlamaGradientTest::whatIsShownSquaresToSensitivities() {
+    const auto model = LlamaModel::load(tinyCheckpoint(tinyConfig()), m_scalar);
+    const std::vector<std::vector<TokenId>> samples{someIds(9), someIds(6, 8)};
+    const Outcome outcome = sensitivities(m_scalar, *model, samples);
+    const Recorder recorder = recorded(m_scalar, *model, samples);
+    QCOMPARE(recorder.pairs.size(), 14U);
+    for (const auto& [name, pairs] : recorder.pairs) {
+        QCOMPARE(pairs.size(), 2U);
+        std::vector<float> squares(pairs[0].out * pairs[0].in);
+        for (std::size_t i = 0; i < squares.size(); ++i) {
+            double sum = 0.0;
+            for (const Recorder::Pair& pair : pairs) {
+                double gradient = 0.0;
+                for (std::size_t t = 0; t < pair.tokens; ++t) {
+                    gradient += double{pair.dy[t * pair.out + i / pair.in]} *
+                                double{pair.x[t * pair.in + i % pair.in]};
+                }
+                sum += gradient * gradient;
+            }
+            squares[i] = static_cast<float>(sum / 2.0);
+        }
+        const auto largest = static_cast<double>(*std::ranges::max_element(squares));
+        QCOMPARE_LE(test::largestDifference(outcome.values.at(name), squares), 1e-6 * largest);
+    }
+}
+
+void LlamaGradientTest::hessiansEqualPlainLoops() {
+    const auto model = LlamaModel::load(tinyCheckpoint(tinyConfig()), m_scalar);
+    const std::vector<std::vector<TokenId>> samples{someIds(9), someIds(6, 8)};
+    const Recorder recorder = recorded(m_scalar, *model, samples);
+    for (const std::size_t groups : {1U, 3U}) {
+        const Outcome outcome = hessians(m_scalar, *model, samples, static_cast<int>(groups));
+        for (const auto& [name, pairs] : recorder.pairs) {
+            const std::size_t in = pairs[0].in, out = pairs[0].out;
+            std::vector<float> wanted(groups * in * in);
+            for (std::size_t at = 0; at < wanted.size(); ++at) {
+                const std::size_t g = at / (in * in), i = at / in % in, j = at % in;
+                const std::size_t from = g * out / groups, to = (g + 1) * out / groups;
+                double sum = 0.0;
+                for (const Recorder::Pair& pair : pairs) {
+                    for (std::size_t t = 0; t < pair.tokens; ++t) {
+                        for (std::size_t o = from; o < to; ++o) {
+                            const double dy = double{pair.dy[t * out + o]};
+                            sum += dy * dy * double{pair.x[t * in + i]} *
+                                   double{pair.x[t * in + j]} / static_cast<double>(to - from);
+                        }
+                    }
+                }
+                wanted[at] = static_cast<float>(sum / 2.0);
+            }
+            const std::vector<float>& got = outcome.values.at(name);
+            QCOMPARE(got.size(), wanted.size());
+            const auto largest = static_cast<double>(*std::ranges::max_element(wanted));
+            QVERIFY(largest > 0.0);
+            QCOMPARE_LE(test::largestDifference(got, wanted), 1e-6 * largest);
+            for (std::size_t at = 0; at < got.size(); ++at) {
+                const std::size_t square = at / (in * in) * in * in;
+                QCOMPARE(got[at], got[square + at % in * in + at / in % in]);
+            }
+        }
+    }
+    const Outcome part =
+        hessians(m_scalar, *model, samples, 2, [](int block) { return block == 0; });
+    QCOMPARE(part.blocks, std::vector<int>{0});
+    LATHE_VERIFY_THROWS(hessians(m_scalar, *model, samples, -1), InputError, "-1 groups");
+}
+
+namespace {
+
+/// The loss, squares and Hessians of a context are those of the scalar target.
+void compareWithScalar(ExecContext& scalar, ExecContext& context, double bound) {
     const auto checkpoint = tinyCheckpoint(tinyConfig());
-    const std::vector<std::vector<TokenId>> samples{someIds(33), someIds(20, 8)};
-    const Outcome wanted =
-        sensitivities(m_scalar, *LlamaModel::load(checkpoint, m_scalar), samples);
+    Random random(3);
+    const std::vector<std::vector<TokenId>> samples{
+        test::randomIds(33, 40, random), test::randomIds(20, 40, random)};
+    const auto exact = LlamaModel::load(checkpoint, scalar);
+    const auto model = LlamaModel::load(checkpoint, context);
+    for (const int groups : {0, 3}) {
+        const Outcome wanted = statistics(scalar, *exact, samples, {}, groups);
+        const Outcome got = statistics(context, *model, samples, {}, groups);
+        QCOMPARE_LE(std::abs(got.loss - wanted.loss), 1e-6);
+        QCOMPARE(got.values.size(), wanted.values.size());
+        for (const auto& [name, values] : wanted.values) {
+            const auto largest = static_cast<double>(*std::ranges::max_element(values));
+            QCOMPARE_LE(test::largestDifference(got.values.at(name), values), bound * largest);
+        }
+    }
+}
+
+} // namespace
+
+void LlamaGradientTest::targetsAgree() {
     for (const Target target : availableTargets()) {
         if (target == Target::Cuda || target == Target::Scalar) {
             continue;
         }
         ExecContext context(Device{}, {.target = target, .threads = 3});
-        const Outcome got = sensitivities(context, *LlamaModel::load(checkpoint, context), samples);
-        QCOMPARE_LE(std::abs(got.loss - wanted.loss), 1e-6);
-        for (const auto& [name, values] : wanted.values) {
-            const auto largest = static_cast<double>(*std::ranges::max_element(values));
-            QCOMPARE_LE(test::largestDifference(got.values.at(name), values), 2e-5 * largest);
-        }
+        compareWithScalar(m_scalar, context, 2e-5);
     }
+}
+
+void LlamaGradientTest::cudaAgrees() {
+    std::string whyNot;
+    if (cudaDeviceCount(&whyNot) == 0) {
+        QSKIP(whyNot.c_str());
+    }
+    ExecContext context(Device{Device::Kind::Cuda, 0});
+    compareWithScalar(m_scalar, context, 5e-5);
 }
 
 void LlamaGradientTest::leavingBlocksOutChangesNothing() {
@@ -288,6 +419,12 @@ void LlamaGradientTest::memoryIsEstimatedFromAbove() {
     const GradientMemory memory = gradientMemory(model->config(), Device{}, 1, 400);
     QCOMPARE_LE(context.scratch().reservedBytes(), static_cast<std::size_t>(memory.working));
     QCOMPARE(memory.checkpoints, 4 * 399 * 128 * 3);
+    ExecContext other(Device{}, {.threads = 2});
+    hessians(other, *model, {someIds(400)}, 4);
+    const GradientMemory more = gradientMemory(model->config(), Device{}, 1, 400, 4);
+    QCOMPARE_LE(other.scratch().reservedBytes(), static_cast<std::size_t>(more.working));
+    QCOMPARE(blockHessianElements(model->config(), 4), 4 * (6 * 128 * 128 + 352 * 352));
+    QVERIFY(more.working > memory.working);
     const GradientMemory impossible{.working = std::int64_t{1} << 50, .checkpoints = 1};
     LATHE_VERIFY_THROWS(
         checkpointDevice(impossible, Device{}), DeviceError, "1048576.00 GiB to work");

@@ -47,7 +47,8 @@ Weight quantized(
         ones = allOnes(w.shape());
         sensitivity = ones.view();
     }
-    if (quantizer.info().usesHessian && hessian.data == nullptr) {
+    const bool isMatrix = w.shape().rank() == 2 && w.shape().elementCount() > 0;
+    if (quantizer.info().usesHessian && hessian.data == nullptr && isMatrix) {
         correlated = inputHessian(1, w.shape()[1], 2 * w.shape()[1], 77);
         hessian = correlated.view();
     }

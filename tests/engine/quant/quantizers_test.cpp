@@ -55,13 +55,13 @@ private slots:
         }
         QCOMPARE(
             ids, (std::vector<std::string>{
-                     "kmeans", "lloyd", "refined", "rtn", "rtn-sym", "squeezellm",
-                     "squeezellm-sparse"}));
+                     "kmeans", "lloyd", "rtn", "rtn-sym", "squeezellm", "squeezellm-sparse",
+                     "refined"}));
         QVERIFY(!quantizers().at("kmeans").info().usesGroups);
         QVERIFY(!quantizers().at("lloyd").info().usesGroups);
         QVERIFY(quantizers().at("rtn").info().usesGroups);
         QVERIFY(quantizers().at("rtn-sym").info().usesGroups);
-        LATHE_VERIFY_THROWS(quantizers().at("gptq"), InputError, "kmeans, lloyd, refined, rtn");
+        LATHE_VERIFY_THROWS(quantizers().at("gptq"), InputError, "kmeans, lloyd, rtn, rtn-sym");
     }
 
     void shapesAndFormats_data() { addEvery(); }
@@ -170,14 +170,16 @@ private slots:
         QFETCH(const QString, id);
         const Quantizer& quantizer = quantizers().at(id.toStdString());
         // Three reports: the stop comes with the first.
-        const std::int64_t out = 96, in = 4096;
+        const std::int64_t out = 768, in = 512;
         const Tensor w = test::matrix(out, in, test::heavyTailed(out * in, 0.1, 5));
         test::SilentSink sink;
         std::stop_source stop;
         RunControl run(1, sink, stop.get_token());
         ExecContext cpu(Device{}, {.target = Target::Scalar, .threads = 2});
         const Tensor fisher = test::allOnes(w.shape());
-        const LayerStatistics statistics{.name = "a", .sensitivity = fisher.view()};
+        const Tensor hessian = test::inputHessian(1, in, 2, 6);
+        const LayerStatistics statistics{
+            .name = "a", .sensitivity = fisher.view(), .hessian = hessian.view()};
         std::vector<double> shares;
         QuantizeOptions options{.bits = 2};
         options.onProgress = [&](double share) { shares.push_back(share); };

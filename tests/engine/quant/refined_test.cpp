@@ -178,7 +178,8 @@ private slots:
                     QVERIFY(row.objectives[i] <= row.objectives[i - 1] + 1e-9 * noise);
                 }
                 QVERIFY(std::abs(objective(hessian, row) - row.objectives.back()) <= 1e-3 * noise);
-                QVERIFY(row.objectives.back() < 0.9 * row.objectives.front());
+                // With an entry per weight there is but rounding to lose.
+                QVERIFY(row.objectives.back() < (k < in ? 0.9 : 1.0) * row.objectives.front());
                 QVERIFY(std::ranges::is_sorted(row.table));
                 for (const float entry : row.table) {
                     QCOMPARE(entry, rounded(entry));
@@ -250,7 +251,8 @@ private slots:
         const double start = errorOf(w, test::quantized("squeezellm", w, options), hessian.view());
         const double end = errorOf(
             w, test::quantized("refined", w, options, 2, {}, {}, hessian.view()), hessian.view());
-        QVERIFY2(end < 0.7 * start, std::to_string(end / start).c_str());
+        // From 7 bits on there is an entry for every weight, and but rounding to lose.
+        QVERIFY2(end < (bits < 7 ? 0.7 : 1.0) * start, std::to_string(end / start).c_str());
     }
 
     /// Each group of rows goes by its own Hessian.

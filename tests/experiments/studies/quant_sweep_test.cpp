@@ -23,6 +23,7 @@ private slots:
     void resumesWithoutTheFloatCell();
     void fewWindowsHaveNoInterval();
     void sensitivitiesImproveOnKmeans();
+    void refiningImprovesOnSqueezeLlm();
     void resumedCellsAreComparedToo();
     void eachMatrixAlone();
     void filesThatAreNoGgufAreRefused();
@@ -173,6 +174,26 @@ void QuantSweepTest::sensitivitiesImproveOnKmeans() {
     QVERIFY(sparse.at("predicted_kl") < dense.at("predicted_kl"));
     QVERIFY(dense.at("predicted_kl") < lloyd.at("predicted_kl")); // the optimum, and near it
     QVERIFY(sparse.at("fence_factor").get<double>() > 1.0);
+}
+
+/// Tables chosen for what the outputs lose are nearer to the float model, of the same size.
+void QuantSweepTest::refiningImprovesOnSqueezeLlm() {
+    const FinishedRun run = runToEnd(specOf(
+        "quant.sweep",
+        {{"model", "lm-little"},
+         {"max_windows", 6},
+         {"sample_tokens", 0},
+         {"bits", 2},
+         {"calibration_samples", 40}},
+        {{"method", {"kmeans", "squeezellm", "refined"}}}));
+    QVERIFY2(run.last.state == RunState::Done, run.last.message.c_str());
+    QCOMPARE(run.done.size(), 4U);
+    const Json &dense = run.done[2].metrics, &refined = run.done[3].metrics;
+    QVERIFY(refined.at("kl_mean").get<double>() < 0.95 * dense.at("kl_mean").get<double>());
+    QVERIFY(refined.at("kl_over_kmeans").get<double>() < 1.0);
+    QVERIFY(refined.at("predicted_kl").get<double>() > 0.0);
+    QCOMPARE(refined.at("bytes"), dense.at("bytes"));
+    QCOMPARE(refined.at("sparse_share"), Json(0.0));
 }
 
 /// A resumed sweep measures what it compares with once more: equal keys, equal numbers.

@@ -116,7 +116,8 @@ private slots:
     void everyMethodHasAStyleOfItsOwn() {
         std::set<int> styles{kParetoStyle};
         for (const char* method :
-             {"float", "kmeans", "lloyd", "rtn", "rtn-sym", "squeezellm", "squeezellm-sparse"}) {
+             {"float", "kmeans", "lloyd", "rtn", "rtn-sym", "squeezellm", "squeezellm-sparse",
+              "refined"}) {
             QVERIFY(styles.insert(methodStyle(method, kOtherStyle)).second);
         }
         QCOMPARE(methodStyle("gguf:/a.gguf", kOtherStyle), kOtherStyle);

@@ -90,8 +90,10 @@ private slots:
         spec.params["predict"] = true;
         controls.setDraft(spec);
         QVERIFY(samples->isEnabled());
-        controls.setDraft(sweepOf({"kmeans", "squeezellm"}));
-        QVERIFY(samples->isEnabled());
+        for (const char* method : {"squeezellm", "lloyd", "refined"}) {
+            controls.setDraft(sweepOf({"kmeans", method}));
+            QVERIFY(samples->isEnabled());
+        }
     }
 
     /// What the form gives back is what the engine takes: several files and several sparsities.
