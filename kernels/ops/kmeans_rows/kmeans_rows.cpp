@@ -7,7 +7,6 @@
 #include "kernels/ops/kmeans_rows/kmeans1d.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <string>
 
@@ -21,19 +20,14 @@ void launch(ExecContext& context, const KmeansRows& op);
 
 namespace {
 
-bool isUsable(std::span<const float> values, std::span<const float> weights) {
-    return std::ranges::all_of(values, [](float value) { return std::isfinite(value); }) &&
-           std::ranges::all_of(
-               weights, [](float weight) { return std::isfinite(weight) && weight >= 0.0F; });
-}
-
 void clusterRow(const KmeansRows& op, std::int64_t row) {
     const std::int64_t width = op.values.shape[1];
     const std::int64_t k = op.centroids.shape[1];
     const std::int64_t length =
         op.lengths.data != nullptr ? op.lengths.ptr<std::int32_t>()[row] : width;
-    const bool fits = length >= 1 && length <= width;
-    std::vector<float> values(fits ? static_cast<std::size_t>(length) : 0);
+    // Of a length that cannot be, no value is left, and the row is refused as an empty one.
+    std::vector<float> values(
+        length >= 1 && length <= width ? static_cast<std::size_t>(length) : 0);
     widen(op.values, row * width, values);
     std::span<const float> weights;
     if (op.weights.data != nullptr) {
@@ -41,19 +35,19 @@ void clusterRow(const KmeansRows& op, std::int64_t row) {
     }
     double* centroids = op.centroids.ptr<double>() + row * k;
     double* curve = op.curve.data != nullptr ? op.curve.ptr<double>() + row * k : nullptr;
-    if (!fits || !isUsable(values, weights)) {
+    try {
+        std::vector<double> costs;
+        const Clustering found = Kmeans1d::optimum(
+            values, weights, static_cast<int>(k), curve != nullptr ? &costs : nullptr);
+        std::ranges::copy(found.centroids, centroids);
+        op.cost.ptr<double>()[row] = found.cost;
+        std::ranges::copy(costs, curve);
+    } catch (const InputError&) { // checkClusterable's
         const double nan = std::numeric_limits<double>::quiet_NaN();
         std::fill_n(centroids, k, nan);
         op.cost.ptr<double>()[row] = nan;
         std::fill_n(curve, curve != nullptr ? k : 0, nan);
-        return;
     }
-    std::vector<double> costs;
-    const Clustering found = Kmeans1d::optimum(
-        values, weights, static_cast<int>(k), curve != nullptr ? &costs : nullptr);
-    std::ranges::copy(found.centroids, centroids);
-    op.cost.ptr<double>()[row] = found.cost;
-    std::ranges::copy(costs, curve);
 }
 
 /// Rows are independent, and each takes long: every one is worth a thread. Their memory comes from
