@@ -3,6 +3,7 @@
 
 #include "engine/core/check.h"
 #include "engine/core/error.h"
+#include "engine/io/mapped_file.h"
 #include "engine/quant/quantizer.h"
 #include "experiments/calibration_text.h"
 
@@ -245,6 +246,19 @@ void requireFree(const std::filesystem::path& folder) {
             (std::filesystem::is_directory(folder, unreadable) &&
              std::filesystem::is_empty(folder, unreadable)),
         folder.string() + " exists and is not an empty folder; choose another one with --out");
+}
+
+std::filesystem::path freeFile(const Json& params) {
+    const std::string out = textOf(params, "out");
+    if (out.empty()) {
+        return {};
+    }
+    std::filesystem::path path = std::filesystem::absolute(out).lexically_normal();
+    LATHE_CHECK(!pathExists(path), path.string() + " exists; choose another file with --out");
+    LATHE_CHECK(
+        std::filesystem::is_directory(path.parent_path()),
+        path.parent_path().string() + " is no folder; make it, or choose another file with --out");
+    return path;
 }
 
 } // namespace lathe

@@ -283,12 +283,8 @@ private:
 };
 
 Json QuantCluster::run(const Spec& spec, StudyContext& context) const {
-    const std::string path = textOf(spec.params, "out");
-    std::error_code unreadable;
+    const std::filesystem::path path = freeFile(spec.params);
     LATHE_CHECK(!path.empty(), "--out must name a file");
-    LATHE_CHECK(
-        !std::filesystem::exists(path, unreadable),
-        path + " exists; nothing is overwritten: choose another one with --out");
     const Input input = readInput(textOf(spec.params, "rows"));
     Clustered clustered(spec, context, input);
     clustered.run();
@@ -300,7 +296,7 @@ Json QuantCluster::run(const Spec& spec, StudyContext& context) const {
          {"method", textOf(spec.params, "method")},
          {"seed", std::to_string(spec.seed)}});
     metrics["output_hash"] = clustered.output().hash();
-    metrics["path"] = path;
+    metrics["path"] = path.string();
     return metrics;
 }
 

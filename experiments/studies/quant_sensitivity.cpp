@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/core/check.h"
 #include "engine/core/hash.h"
-#include "engine/io/mapped_file.h"
 #include "experiments/elapsed.h"
 #include "experiments/scoring.h"
 #include "experiments/sensitivities.h"
@@ -59,20 +57,6 @@ StudyInfo describeStudy() {
     return info;
 }
 
-/// Nothing of the user is ever overwritten; known before the work is done.
-std::filesystem::path freeTarget(const Spec& spec) {
-    const std::string out = textOf(spec.params, "out");
-    if (out.empty()) {
-        return {};
-    }
-    std::filesystem::path path = std::filesystem::absolute(out).lexically_normal();
-    LATHE_CHECK(!pathExists(path), path.string() + " exists; choose another file with --out");
-    LATHE_CHECK(
-        std::filesystem::is_directory(path.parent_path()),
-        path.parent_path().string() + " is no folder; make it, or choose another file with --out");
-    return path;
-}
-
 class QuantSensitivity : public Study {
 public:
     const StudyInfo& info() const override { return m_info; }
@@ -86,7 +70,7 @@ private:
 };
 
 Json QuantSensitivity::run(const Spec& spec, StudyContext& context) const {
-    std::filesystem::path path = freeTarget(spec);
+    std::filesystem::path path = freeFile(spec.params);
     const auto model = context.models.load(textOf(spec.params, "model"), context.exec, context.run);
     const CalibrationChoice choice{
         .text = textOf(spec.params, "text"),

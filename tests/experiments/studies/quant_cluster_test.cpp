@@ -265,6 +265,9 @@ void QuantClusterTest::refusals() {
     std::ofstream(rows.out()) << "mine";
     QVERIFY(refuses(rows.spec(4), "exists"));
     std::filesystem::remove(rows.out());
+    Spec nowhere = rows.spec(4);
+    nowhere.params["out"] = "/nowhere/out.safetensors";
+    QVERIFY(refuses(nowhere, "/nowhere is no folder"));
 
     const std::vector<float> numbers(12, 1.0F);
     const auto with = [&](const std::vector<NamedTensor>& tensors) {
