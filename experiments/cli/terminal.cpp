@@ -123,10 +123,13 @@ std::string Terminal::oneCell(const CellChanged& cell) const {
         if (isTable(*value)) {
             rest += "\n" + metric.title + ":\n" + nestedTable(*value);
         } else if (value->is_array() && shown.size() > kValueWidth) {
-            // Of long lists ("kl_windows") the beginning; all of it is in the store and in --json.
+            // Of long lists ("kl_windows") the beginning; all of it is in the store and in --json,
+            // as with long objects.
             lines.add(
                 {metric.title, fmt::format("{} ({})", shortened(shown, kListWidth), value->size()),
                  metric.unit});
+        } else if (value->is_object() && shown.size() > kValueWidth) {
+            lines.add({metric.title, fmt::format("{} entries", value->size()), metric.unit});
         } else if (
             shown.size() > kValueWidth ||
             (value->is_string() && shown.find_first_of(" \n") != std::string::npos)) {
@@ -138,17 +141,36 @@ std::string Terminal::oneCell(const CellChanged& cell) const {
     return lines.text() + rest;
 }
 
-std::string Terminal::table() const {
-    const Json& first = m_cells.begin()->second.params;
-    std::vector<std::string> params;
-    for (const ParamSpec& param : m_info.params) {
+/// Parameters whose values differ from cell to cell. Advanced ones come behind the others, and only
+/// where these do not tell the same already: what a method does not use goes with the method.
+std::vector<std::string> Terminal::tellingParams() const {
+    std::vector<std::string> names;
+    const auto addTelling = [&](const ParamSpec& param) {
+        std::map<Json, Json> seen; // values of the columns so far, and the one that goes with them
         for (const auto& [index, cell] : m_cells) {
-            if (cell.params.value(param.name, Json()) != first.value(param.name, Json())) {
-                params.push_back(param.name);
-                break;
+            Json before = Json::array();
+            for (std::size_t i = 0; param.advanced && i < names.size(); ++i) {
+                before.push_back(cell.params.value(names[i], Json()));
+            }
+            const Json value = cell.params.value(param.name, Json());
+            if (seen.try_emplace(before, value).first->second != value) {
+                names.push_back(param.name);
+                return;
+            }
+        }
+    };
+    for (const bool advanced : {false, true}) {
+        for (const ParamSpec& param : m_info.params) {
+            if (param.advanced == advanced) {
+                addTelling(param);
             }
         }
     }
+    return names;
+}
+
+std::string Terminal::table() const {
+    const std::vector<std::string> params = tellingParams();
     std::vector<std::string> metrics;
     for (const MetricInfo& metric : m_info.metrics) {
         for (const auto& [index, cell] : m_cells) {

@@ -33,6 +33,7 @@ private:
     void say(const std::string& text);
     std::string oneCell(const CellChanged& cell) const;
     std::string table() const;
+    std::vector<std::string> tellingParams() const;
 
     StudyInfo m_info;
     bool m_quiet;
