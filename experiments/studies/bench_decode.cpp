@@ -6,12 +6,12 @@
 #include "experiments/elapsed.h"
 #include "experiments/metrics.h"
 #include "experiments/studies/factories.h"
+#include "experiments/studies/llama_shapes.h"
 #include "experiments/studies/params.h"
 #include "kernels/core/benchmark.h"
 #include "kernels/core/captured_graph.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 namespace lathe {
@@ -22,26 +22,6 @@ constexpr int kMinimumRepeats = 5;
 constexpr int kWarmUpSteps = 3;
 /// Steps of a graph when parts of a step are timed.
 constexpr int kPartSteps = 16;
-
-struct NamedShape {
-    const char* name;
-    std::int64_t hidden, inner, vocabulary;
-    int layers, heads, kvHeads;
-};
-constexpr std::array kShapes{
-    NamedShape{"llama-7b", 4096, 11008, 32000, 32, 32, 32},
-    NamedShape{"llama-13b", 5120, 13824, 32000, 40, 40, 40},
-    NamedShape{"tinyllama", 2048, 5632, 32000, 22, 32, 4},
-    NamedShape{"tiny", 64, 160, 256, 2, 4, 2}};
-constexpr std::int64_t kMostContext = 4096;
-
-std::vector<std::string> shapeNames() {
-    std::vector<std::string> names;
-    for (const NamedShape& shape : kShapes) {
-        names.emplace_back(shape.name);
-    }
-    return names;
-}
 
 std::vector<MetricInfo> metricInfos() {
     return {
@@ -83,7 +63,7 @@ StudyInfo describeStudy() {
               .kind = ParamKind::Choice,
               .defaultValue = "llama-7b",
               .help = "Sizes of the model",
-              .choices = shapeNames()},
+              .choices = llamaShapeNames()},
              {.name = "bits",
               .kind = ParamKind::Integer,
               .defaultValue = 4,
@@ -105,7 +85,7 @@ StudyInfo describeStudy() {
               .help = "Positions that a token attends to, its own included",
               .unit = "token",
               .minimum = 1,
-              .maximum = static_cast<double>(kMostContext),
+              .maximum = static_cast<double>(kShapePositions),
               .sweep = true},
              {.name = "sparsity",
               .kind = ParamKind::Real,
@@ -133,27 +113,9 @@ struct Problem {
     int tokens = 1;
 };
 
-LlamaConfig configOf(const NamedShape& shape) {
-    LlamaConfig config;
-    config.architecture = "llama";
-    config.hiddenSize = shape.hidden;
-    config.intermediateSize = shape.inner;
-    config.vocabularySize = shape.vocabulary;
-    config.layers = shape.layers;
-    config.heads = shape.heads;
-    config.kvHeads = shape.kvHeads;
-    config.headDim = shape.hidden / shape.heads;
-    config.maxPositions = kMostContext;
-    config.dtype = "float16";
-    return config;
-}
-
 Problem problemFrom(const Spec& spec) {
     const Json& params = spec.params;
-    const std::string name = textOf(params, "shape");
-    const auto* shape = std::ranges::find(kShapes, name, &NamedShape::name);
-    LATHE_CHECK(shape != kShapes.end(), "--shape '" + name + "' is not known");
-    Problem p{.config = configOf(*shape), .weights = {}};
+    Problem p{.config = llamaShape(textOf(params, "shape")), .weights = {}};
     p.weights = {
         .bits = params.at("bits").get<int>(),
         .sparsity = params.at("sparsity").get<double>() / 100.0,

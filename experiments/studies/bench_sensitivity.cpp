@@ -2,11 +2,13 @@
 #include "engine/base/random.h"
 #include "engine/models/gradient_memory.h"
 #include "engine/models/llama_gradient.h"
+#include "engine/models/llama_random.h"
+#include "engine/models/weight_loader.h"
 #include "experiments/elapsed.h"
 #include "experiments/metrics.h"
 #include "experiments/studies/factories.h"
+#include "experiments/studies/llama_shapes.h"
 #include "experiments/studies/params.h"
-#include "experiments/studies/random_llama.h"
 
 #include <algorithm>
 #include <limits>
@@ -27,7 +29,7 @@ StudyInfo describeStudy() {
               .kind = ParamKind::Choice,
               .defaultValue = "tinyllama",
               .help = "Whose sizes the model has; tinyllama has 1.1 billion weights",
-              .choices = randomLlamaShapes(),
+              .choices = llamaShapeNames(),
               .sweep = true},
              {.name = "samples",
               .kind = ParamKind::Integer,
@@ -59,7 +61,8 @@ StudyInfo describeStudy() {
             {"weight_bytes", "Weights", "byte", 0, {}},
             {"parameters", "Parameters", "", 0, {}},
             {"loss", "Loss", "nat", 0,
-             "Mean over the predicted tokens; near the logarithm of the vocabulary's size"}}};
+             "Mean over the predicted tokens; near the logarithm of the vocabulary's size and a "
+             "half"}}};
 }
 
 /// The least memory that was ever free on a GPU; does nothing on a CPU, whose memory is not ours.
@@ -109,8 +112,13 @@ Json BenchSensitivity::run(const Spec& spec, StudyContext& context) const {
     const Json& params = spec.params;
     context.run.progress(0.0, "making the model");
     MemoryGauge gauge(context.exec.device());
-    const RandomLlama checkpoint(context.run, context.cpu, textOf(params, "shape"), spec.seed);
-    const auto model = LlamaModel::load(checkpoint, context.exec);
+    const LlamaConfig config = llamaShape(textOf(params, "shape"));
+    const RandomWeights weights{.bits = kDenseBits, .seed = spec.seed};
+    requireMemory(
+        "a random model", randomLlamaBytes(config, weights, context.exec),
+        deviceInfo(context.exec.device()));
+    const auto model =
+        randomLlama(config, weights, context.exec, [&](int) { context.run.checkpoint(); });
     SensitivityRequest request{
         .samples = randomSamples(model->vocabularySize(), params, spec.seed),
         .onBlock = [&](const BlockSensitivities&) { gauge.look(); }};
