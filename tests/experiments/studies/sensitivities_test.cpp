@@ -4,6 +4,7 @@
 #include "engine/base/random.h"
 #include "engine/core/error.h"
 #include "engine/io/mapped_file.h"
+#include "experiments/hessians.h"
 #include "experiments/runner.h"
 #include "kernels/ops/cross_entropy/cross_entropy.h"
 #include "tests/experiments/studies/recording_sink.h"
@@ -102,6 +103,7 @@ private slots:
     void aRunIsStoredOnce();
     void aCancelledRunGoesOnWhereItStopped();
     void damagedFilesAreComputedAgain();
+    void hessiansAreKeptByBlock();
     void filesAreWrittenAndNeverOverwritten();
     void textsOfFiles();
     void ownTextIsTheSameForASeed();
@@ -206,6 +208,43 @@ void SensitivitiesTest::damagedFilesAreComputedAgain() {
     run = runToEnd(specWith());
     QVERIFY(warned(run, "it is written again"));
     QCOMPARE(run.done.front().metrics.at("cached").get<int>(), 1);
+}
+
+/// What the method refined asks for: blocks that are there are not computed again.
+void SensitivitiesTest::hessiansAreKeptByBlock() {
+    RunningStudy study;
+    const auto model = study.models.load("lm-little", study.cpu, study.run);
+    const CalibrationChoice choice{.samples = 2, .length = 24};
+    std::vector<std::string> said;
+    const auto values = [&](const std::string& module) {
+        const auto found =
+            hessiansFor(study.context, *model, choice, [&](double, const std::string& what) {
+                said.push_back(what);
+            });
+        const Tensor hessian = found->of(module);
+        const std::span<const float> all = hessian.view().as<float>();
+        return std::vector<float>(all.begin(), all.end());
+    };
+    const auto computed = [&](const std::string& part) {
+        return std::ranges::any_of(
+            said, [&](const std::string& what) { return what.find(part) != std::string::npos; });
+    };
+    const std::string module = "model.layers.1.mlp.down_proj";
+    const std::vector<float> first = values(module);
+    QCOMPARE(first.size(), std::size_t(kHessianGroups) * 352 * 352);
+    QVERIFY(computed("model.layers.1") && computed("model.layers.0"));
+    const auto blocks = filesIn(cache() / "lathe" / "hessian", "block-");
+    QCOMPARE(blocks.size(), 2U);
+
+    said.clear();
+    QCOMPARE(values(module), first);
+    QVERIFY(!computed("Hessians"));
+
+    const auto last = std::ranges::max(blocks);
+    std::filesystem::resize_file(last, std::filesystem::file_size(last) / 2);
+    QCOMPARE(values(module), first);
+    QVERIFY(computed("model.layers.1") && !computed("model.layers.0"));
+    LATHE_VERIFY_THROWS(values("model.layers.7.mlp.up_proj"), FormatError, "no Hessians of");
 }
 
 void SensitivitiesTest::filesAreWrittenAndNeverOverwritten() {
