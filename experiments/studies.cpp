@@ -18,6 +18,7 @@ const Registry<Study>& studies() {
         list.add(makeQuantBudget());
         list.add(makeQuantCluster());
         list.add(makeQuantExport());
+        list.add(makeQuantInspect());
         list.add(makeQuantSensitivity());
         list.add(makeQuantSweep());
         return list;

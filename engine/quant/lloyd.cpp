@@ -9,9 +9,6 @@ namespace lathe {
 
 namespace {
 
-/// The reference's own; every run and every machine draws the same starts.
-constexpr std::uint64_t kSeed = 0;
-
 class Lloyd final : public Quantizer {
 public:
     const QuantizerInfo& info() const override { return m_info; }
@@ -23,7 +20,7 @@ public:
         const auto oneStart = [&options](
                                   std::int64_t row, std::span<const float> values,
                                   std::span<const float> weights) {
-            Random random = rowRandom(kSeed, row);
+            Random random = rowRandom(kLloydSeed, row);
             return Lloyd1d(values, weights).clustering(1 << options.bits, random);
         };
         return quantizeRows(run, context, w, usedBy(m_info, statistics), options, oneStart);

@@ -48,6 +48,9 @@ private:
     double m_variance = 0.0;
 };
 
+/// The reference's own, which the quantizer `lloyd` draws its starts with on every machine.
+inline constexpr std::uint64_t kLloydSeed = 0;
+
 /// The numbers that row `row` draws: a stream of its own, whatever thread it runs on.
 Random rowRandom(std::uint64_t seed, std::int64_t row);
 

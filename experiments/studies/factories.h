@@ -19,6 +19,7 @@ std::unique_ptr<Study> makeModelInfo();
 std::unique_ptr<Study> makeQuantBudget();
 std::unique_ptr<Study> makeQuantCluster();
 std::unique_ptr<Study> makeQuantExport();
+std::unique_ptr<Study> makeQuantInspect();
 std::unique_ptr<Study> makeQuantSensitivity();
 std::unique_ptr<Study> makeQuantSweep();
 

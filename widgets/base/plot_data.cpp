@@ -88,9 +88,13 @@ QString nameAt(const QStringList& names, double value) {
     const bool named = value >= 0.0 && value < static_cast<double>(names.size());
     return named ? names[static_cast<qsizetype>(value)] : QString();
 }
+QString xNameAt(const PlotAxes& axes, double value) { return nameAt(axes.xNames, value); }
+QString yNameAt(const PlotAxes& axes, double value) {
+    const auto place = std::ranges::find(axes.yPlaces, value, &PlotPlace::at);
+    return place != axes.yPlaces.end() ? place->name : nameAt(axes.yNames, value);
+}
 
-QString coordinate(const QStringList& names, double value) {
-    const QString name = nameAt(names, value);
+QString coordinate(const QString& name, double value) {
     return name.isEmpty() ? shortest(value) : name;
 }
 
@@ -102,8 +106,8 @@ QStringList headLine(const PlotAxes& axes) {
 }
 
 QStringList row(const PlotSeries& series, const PlotPoint& point, const PlotAxes& axes) {
-    const QString x = coordinate(axes.xNames, point.x);
-    const QString y = coordinate(axes.yNames, point.y);
+    const QString x = coordinate(xNameAt(axes, point.x), point.x);
+    const QString y = coordinate(yNameAt(axes, point.y), point.y);
     const QString id = QString::number(point.id);
     if (axes.isMap()) {
         return {series.name, x, y, shortest(point.z), point.label, id};
@@ -218,15 +222,15 @@ QString pointText(const PlotAxes& axes, const PlotSeries& series, const PlotPoin
     if (!head.isEmpty()) {
         lines << head;
     }
-    const QString xName = nameAt(axes.xNames, point.x);
+    const QString xName = xNameAt(axes, point.x);
     lines << tr("%1: %2").arg(axes.xLabel, xName.isEmpty() ? siNumber(point.x, 5) : xName);
+    const QString yName = yNameAt(axes, point.y);
     if (axes.isMap()) {
-        const QString yName = nameAt(axes.yNames, point.y);
         lines << tr("%1: %2").arg(axes.yLabel, yName.isEmpty() ? siNumber(point.y, 5) : yName)
               << tr("%1: %2").arg(axes.zLabel, siNumber(point.z, 5));
         return lines.join(QLatin1Char('\n'));
     }
-    QString value = siNumber(point.y, 5);
+    QString value = yName.isEmpty() ? siNumber(point.y, 5) : yName;
     if (std::isfinite(point.yLow) && std::isfinite(point.yHigh) && point.yHigh > point.yLow) {
         value += tr(" [%1 to %2]").arg(siNumber(point.yLow, 5), siNumber(point.yHigh, 5));
     }
@@ -320,6 +324,10 @@ Json plotJson(
         for (const QString& name : *names) {
             json[key].push_back(name.toStdString());
         }
+    }
+    for (const PlotPlace& place : axes.yPlaces) {
+        json["y_places"].push_back(
+            {{"y", jsonNumber(place.at)}, {"name", place.name.toStdString()}});
     }
     if (!axes.corner.isEmpty()) {
         json["note"] = axes.corner.toStdString();

@@ -17,6 +17,8 @@ constexpr double kHalf = 0.5;       ///< of a tile's side, in coordinates
 constexpr int kBarWidth = 16;       ///< pixels of the colour scale
 constexpr double kSingleRange = 2.; ///< around one value alone, as a factor
 constexpr int kValueDigits = 2;
+constexpr std::size_t kMostTiles = 800; ///< that are items of their own
+constexpr int kMostAcross = 4096;       ///< of a picture, each way
 
 /// Even in lightness from dark to light, also for people who confuse colours: the stops of viridis
 /// (van der Walt and Smith, 2015; public domain).
@@ -80,6 +82,16 @@ void PlotMap::setContent(
     const std::set<qint64>& selection) {
     m_range = rangeOf(series);
     showScale(axes);
+    std::size_t count = 0;
+    for (const PlotSeries& one : series) {
+        count += one.points.size();
+    }
+    const ShownData shown = shownData(series, {});
+    if (count > kMostTiles && shown.xMax > shown.xMin && shown.yMax > shown.yMin) {
+        addPicture(series);
+        addOutline(series, selection);
+        return;
+    }
     for (const bool selected : {false, true}) { // the outlines of selected ones lie on top
         for (const PlotSeries& one : series) {
             for (const PlotPoint& point : one.points) {
@@ -88,6 +100,56 @@ void PlotMap::setContent(
                 }
             }
         }
+    }
+}
+
+/// What has no colour stays transparent.
+void PlotMap::addPicture(const std::vector<PlotSeries>& series) {
+    const ShownData shown = shownData(series, {});
+    const auto cells = [](double low, double high) {
+        return static_cast<int>(std::clamp(std::round(high - low) + 1.0, 1.0, double(kMostAcross)));
+    };
+    auto* picture = new QCPColorMap(m_plot.xAxis, m_plot.yAxis);
+    QCPColorMapData& data = *picture->data();
+    data.setSize(cells(shown.xMin, shown.xMax), cells(shown.yMin, shown.yMax));
+    data.setRange({shown.xMin, shown.xMax}, {shown.yMin, shown.yMax});
+    data.fill(m_range.lower);
+    data.fillAlpha(0);
+    for (const PlotSeries& one : series) {
+        for (const PlotPoint& point : one.points) {
+            if (hasColour(point) && std::isfinite(point.x) && std::isfinite(point.y)) {
+                int x = 0, y = 0;
+                data.coordToCell(point.x, point.y, &x, &y);
+                data.setCell(x, y, point.z);
+                data.setAlpha(x, y, 255);
+            }
+        }
+    }
+    picture->setDataScaleType(QCPAxis::stLogarithmic);
+    picture->setGradient(m_gradient);
+    picture->setDataRange(m_range);
+    picture->setInterpolate(false);
+    picture->setTightBoundary(false);
+}
+
+/// Dark within light: seen on every colour of the scale.
+void PlotMap::addOutline(const std::vector<PlotSeries>& series, const std::set<qint64>& selection) {
+    std::vector<PlotSeries> chosen(1);
+    for (const PlotSeries& one : series) {
+        std::ranges::copy_if(
+            one.points, std::back_inserter(chosen[0].points),
+            [&selection](const PlotPoint& point) { return selection.contains(point.id); });
+    }
+    const ShownData shown = shownData(chosen, {});
+    if (shown.drawn == 0) {
+        return;
+    }
+    for (const auto& [colour, width] : {std::pair{Qt::white, 4}, std::pair{Qt::black, 2}}) {
+        auto* frame = new QCPItemRect(&m_plot);
+        frame->topLeft->setCoords(shown.xMin - kHalf, shown.yMax + kHalf);
+        frame->bottomRight->setCoords(shown.xMax + kHalf, shown.yMin - kHalf);
+        frame->setPen(QPen(colour, width));
+        m_tiles.push_back(frame);
     }
 }
 

@@ -13,7 +13,8 @@ namespace lathe {
 class PlotTicker;
 
 /// The drawn half of a map (PlotAxes::isMap): a tile around each point, coloured by its z on a
-/// logarithmic scale, the scale beside the axes, and the value inside the tile where it fits.
+/// logarithmic scale, the scale beside the axes, and the value inside the tile where it fits. More
+/// tiles than could hold values become one picture, with one frame around what is selected.
 class PlotMap {
 public:
     explicit PlotMap(QCustomPlot& plot);
@@ -31,6 +32,8 @@ public:
     void placeLabels();
 
 private:
+    void addPicture(const std::vector<PlotSeries>& series);
+    void addOutline(const std::vector<PlotSeries>& series, const std::set<qint64>& selection);
     void addTile(const PlotPoint& point, bool selected);
     void addCross(const PlotPoint& point);
     void showScale(const PlotAxes& axes);

@@ -316,6 +316,7 @@ void PlotScene::applyAxes() {
     m_corner->setVisible(!m_axes.corner.isEmpty());
     m_xTicker->setNames(m_axes.xNames);
     m_yTicker->setNames(m_axes.yNames);
+    m_yTicker->setPlaces(m_axes.yPlaces);
     m_xTicker->setLog(m_axes.xLog);
     m_yTicker->setLog(m_axes.yLog);
     m_xTicker->setWhole(allWhole(m_series, &PlotPoint::x));

@@ -12,8 +12,9 @@ namespace lathe {
 namespace {
 constexpr double kLinearRatio = 4.0;    ///< below: linear steps even on a log axis
 constexpr double kWholeSubTicks = 10.0; ///< whole steps below have nothing between
-constexpr int kMostNames = 40;          ///< on an axis; of more, every other one and so on
-constexpr double kMantissaRatio = 2e3;  ///< below: 1-2-5, above: whole decades
+constexpr int kMostNames = 40;          ///< on an axis; of more, only some are seen at a time
+constexpr double kNamesOfMany = 10.0;
+constexpr double kMantissaRatio = 2e3; ///< below: 1-2-5, above: whole decades
 } // namespace
 
 PlotTicker::PlotTicker() { setTickCount(6); }
@@ -27,10 +28,32 @@ int PlotTicker::getSubTickCount(double tickStep) {
     return m_whole && tickStep < kWholeSubTicks ? 0 : QCPAxisTicker::getSubTickCount(tickStep);
 }
 
+void PlotTicker::setPlaces(std::vector<PlotPlace> places) {
+    m_places = std::move(places);
+    std::ranges::sort(m_places, {}, &PlotPlace::at);
+}
+
 QVector<double> PlotTicker::createTickVector(double tickStep, const QCPRange& range) {
+    QVector<double> ticks = numberTicks(tickStep, range);
+    if (m_places.empty()) {
+        return ticks;
+    }
+    const double highest = m_places.back().at;
+    ticks.removeIf([highest](double tick) { return tick <= highest; });
+    for (auto place = m_places.rbegin(); place != m_places.rend(); ++place) {
+        ticks.prepend(place->at);
+    }
+    return ticks;
+}
+
+QVector<double> PlotTicker::numberTicks(double tickStep, const QCPRange& range) {
     if (!m_names.isEmpty()) {
         QVector<double> ticks;
-        const int stride = 1 + static_cast<int>((m_names.size() - 1) / kMostNames);
+        const double seen = std::min(range.size(), static_cast<double>(m_names.size()));
+        int stride = 1;
+        while (m_names.size() > kMostNames && seen / stride > kNamesOfMany) {
+            stride *= 2;
+        }
         for (int i = 0; i < m_names.size(); i += stride) {
             ticks.append(i);
         }
@@ -58,7 +81,7 @@ QVector<double> PlotTicker::createTickVector(double tickStep, const QCPRange& ra
 }
 
 QVector<double> PlotTicker::createSubTickVector(int count, const QVector<double>& ticks) {
-    return !m_names.isEmpty() || (m_log && m_step == 0.0)
+    return !m_names.isEmpty() || !m_places.empty() || (m_log && m_step == 0.0)
                ? QVector<double>()
                : QCPAxisTicker::createSubTickVector(count, ticks);
 }
@@ -66,6 +89,10 @@ QVector<double> PlotTicker::createSubTickVector(int count, const QVector<double>
 QString PlotTicker::getTickLabel(double tick, const QLocale&, QChar, int) {
     if (!m_names.isEmpty()) {
         return m_names.value(static_cast<int>(std::lround(tick)));
+    }
+    const auto place = std::ranges::find(m_places, tick, &PlotPlace::at);
+    if (place != m_places.end()) {
+        return place->name;
     }
     // Rounding errors of the step must not show as 1e-17.
     if (m_step > 0.0 && std::abs(tick) < m_step * 1e-6) {

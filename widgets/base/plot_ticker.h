@@ -2,6 +2,7 @@
 #pragma once
 
 #include "widgets/base/plot.h"
+#include "widgets/base/plot_view.h"
 
 namespace lathe {
 
@@ -16,6 +17,9 @@ public:
     /// Names of the whole numbers from 0; while there are any, only these have ticks.
     void setNames(const QStringList& names) { m_names = names; }
 
+    /// Names among the numbers, which stand above the highest of them.
+    void setPlaces(std::vector<PlotPlace> places);
+
 protected:
     double getTickStep(const QCPRange& range) override;
     int getSubTickCount(double tickStep) override;
@@ -24,10 +28,13 @@ protected:
     QString getTickLabel(double tick, const QLocale& locale, QChar format, int precision) override;
 
 private:
+    QVector<double> numberTicks(double tickStep, const QCPRange& range);
+
     bool m_log = false;
     bool m_whole = false;
     double m_step = 1.0;
     QStringList m_names;
+    std::vector<PlotPlace> m_places; ///< ascending
 };
 
 } // namespace lathe

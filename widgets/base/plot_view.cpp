@@ -200,7 +200,8 @@ void PlotView::Impl::showPoint(const PointRef& ref) {
 
 void PlotView::Impl::click(const QPointF& pixel) {
     const auto ref = scene.nearest(pixel, clickReach());
-    current = ref ? std::optional(idOf(*ref)) : std::nullopt;
+    // What stands for nothing, such as a line for the eye, has no id.
+    current = ref && idOf(*ref) != 0 ? std::optional(idOf(*ref)) : std::nullopt;
     view.setSelection(current ? std::vector{*current} : std::vector<qint64>{});
     emit view.pointSelected(current.value_or(0));
 }

@@ -31,6 +31,12 @@ struct PlotSeries {
     int style = 0; ///< palette colour, mark and dash by index: never colour alone
 };
 
+/// A name in place of a number on an axis.
+struct PlotPlace {
+    double at = 0.0;
+    QString name;
+};
+
 struct PlotAxes {
     QString title;          ///< of the whole plot; accessible name
     QString xLabel, yLabel; ///< "Quantity (unit)"
@@ -39,7 +45,9 @@ struct PlotAxes {
     /// logarithmic scale that this labels; there are no marks and lines.
     QString zLabel{};
     QStringList xNames{}, yNames{}; ///< of the whole coordinates from 0, in place of the numbers
-    QString corner{};               ///< one line in the lower right corner, may be empty
+    /// Lanes of a plot with numbers: the y axis has its numbers above the highest of them.
+    std::vector<PlotPlace> yPlaces{};
+    QString corner{}; ///< one line in the lower right corner, may be empty
 
     bool isMap() const { return !zLabel.isEmpty(); }
 };

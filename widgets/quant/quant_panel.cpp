@@ -3,6 +3,7 @@
 
 #include "engine/core/error.h"
 #include "widgets/base/state_view.h"
+#include "widgets/quant/module_selection.h"
 #include "widgets/quant/sensitivity_view.h"
 #include "widgets/quant/sweep_controls.h"
 #include "widgets/quant/sweep_results.h"
@@ -38,8 +39,8 @@ QString valuesText(const Spec& spec, const std::string& name) {
 QuantPanel::QuantPanel(PanelContext& context, QWidget* parent)
     : Panel(parent), m_context(context), m_split(new QSplitter(Qt::Horizontal)),
       m_controls(new SweepControls(context)), m_pages(new QStackedWidget), m_state(new StateView),
-      m_results(new SweepResults), m_sensitivities(new SensitivityView(context)),
-      m_views(new QTabWidget) {
+      m_modules(new ModuleSelection(this)), m_results(new SweepResults(*m_modules)),
+      m_sensitivities(new SensitivityView(context, *m_modules)), m_views(new QTabWidget) {
     m_pages->addWidget(m_state);
     m_pages->addWidget(m_results);
     m_split->addWidget(m_controls);
@@ -313,7 +314,8 @@ QJsonObject QuantPanel::saveState() const {
         {QStringLiteral("draft"), QString::fromStdString(draft)},
         {QStringLiteral("run"), QString::number(m_run.id)},
         {QStringLiteral("split"), QString::fromLatin1(m_split->saveState().toBase64())},
-        {QStringLiteral("results"), m_results->saveState()}};
+        {QStringLiteral("results"), m_results->saveState()},
+        {QStringLiteral("sensitivities"), m_sensitivities->saveState()}};
 }
 
 void QuantPanel::restoreState(const QJsonObject& state) {
@@ -332,6 +334,7 @@ void QuantPanel::restoreState(const QJsonObject& state) {
     m_split->restoreState(
         QByteArray::fromBase64(state[QStringLiteral("split")].toString().toLatin1()));
     m_results->restoreState(state[QStringLiteral("results")].toObject());
+    m_sensitivities->restoreState(state[QStringLiteral("sensitivities")].toObject());
     const qint64 id = state[QStringLiteral("run")].toString().toLongLong();
     if (id > 0 && id != m_run.id) {
         load(id);

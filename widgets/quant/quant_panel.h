@@ -12,6 +12,7 @@ class QTabWidget;
 
 namespace lathe {
 
+class ModuleSelection;
 class SensitivityView;
 class StateView;
 class SweepControls;
@@ -19,7 +20,7 @@ class SweepResults;
 
 /// Quantization: chooses a sweep of `quant.sweep`, starts it, and shows one sweep, live or from the
 /// store. At the start that is the latest one. A second page shows the sensitivities of the chosen
-/// model.
+/// model and looks into its matrices. All pages share one selected matrix.
 class QuantPanel : public Panel {
     Q_OBJECT
 public:
@@ -39,6 +40,7 @@ public:
     SweepControls& controls() { return *m_controls; }
     SweepResults& results() { return *m_results; }
     SensitivityView& sensitivities() { return *m_sensitivities; }
+    ModuleSelection& modules() { return *m_modules; }
 
 private:
     enum class Primary { None, Run, RunAgain };
@@ -67,6 +69,7 @@ private:
     SweepControls* m_controls;
     QStackedWidget* m_pages;
     StateView* m_state;
+    ModuleSelection* m_modules; ///< made before the views that share it
     SweepResults* m_results;
     SensitivityView* m_sensitivities;
     QTabWidget* m_views; ///< the sweep, the sensitivities of the chosen model

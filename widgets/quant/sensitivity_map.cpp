@@ -60,6 +60,7 @@ QString shortKind(const std::string& kind) {
 
 SensitivityMap sensitivityMap(const Json& modules) {
     std::vector<std::string> kinds;
+    std::map<std::pair<int, std::string>, std::string> names;
     std::vector<std::pair<Place, double>> values;
     int layers = 0;
     if (modules.is_object()) {
@@ -69,6 +70,7 @@ SensitivityMap sensitivityMap(const Json& modules) {
                 continue;
             }
             values.emplace_back(*place, value.get<double>());
+            names[{place->layer, place->kind}] = name;
             layers = std::max(layers, place->layer + 1);
             if (std::ranges::find(kinds, place->kind) == kinds.end()) {
                 kinds.push_back(place->kind);
@@ -110,7 +112,10 @@ SensitivityMap sensitivityMap(const Json& modules) {
         return a.x != b.x ? a.x < b.x : a.y > b.y;
     });
     for (std::size_t i = 0; i < tiles.points.size(); ++i) {
-        tiles.points[i].id = static_cast<qint64>(i) + 1;
+        PlotPoint& tile = tiles.points[i];
+        tile.id = static_cast<qint64>(i) + 1;
+        map.names.push_back(
+            names[{static_cast<int>(tile.x), kinds[static_cast<std::size_t>(tile.y)]}]);
     }
     map.series.push_back(std::move(tiles));
     return map;

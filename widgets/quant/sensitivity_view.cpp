@@ -7,6 +7,8 @@
 #include "widgets/base/run_table_model.h"
 #include "widgets/base/state_view.h"
 #include "widgets/base/theme.h"
+#include "widgets/quant/inspection_view.h"
+#include "widgets/quant/module_selection.h"
 #include "widgets/quant/sensitivity_map.h"
 
 #include <QHBoxLayout>
@@ -14,6 +16,7 @@
 #include <QLocale>
 #include <QProgressBar>
 #include <QPushButton>
+#include <QSplitter>
 #include <QStackedWidget>
 #include <QToolButton>
 #include <QVBoxLayout>
@@ -62,17 +65,35 @@ QString headline(const RunRow& row, const Json& metrics) {
 
 } // namespace
 
-SensitivityView::SensitivityView(PanelContext& context, QWidget* parent)
-    : QWidget(parent), m_context(context), m_head(new QLabel), m_progress(new QProgressBar),
+SensitivityView::SensitivityView(PanelContext& context, ModuleSelection& modules, QWidget* parent)
+    : QWidget(parent), m_context(context), m_modules(modules), m_head(new QLabel),
+      m_progress(new QProgressBar),
       m_compute(new QPushButton(Theme::icon(QStringLiteral("run")), tr("Compute sensitivities"))),
       m_stop(new QPushButton(Theme::icon(QStringLiteral("stop")), tr("Stop"))),
       m_export(new QToolButton), m_pages(new QStackedWidget), m_stateView(new StateView),
-      m_plot(new PlotView) {
+      m_plot(new PlotView), m_split(new QSplitter(Qt::Vertical)),
+      m_inspection(new InspectionView(context)) {
     build();
     connect(m_compute, &QPushButton::clicked, this, &SensitivityView::compute);
     connect(m_stateView, &StateView::primaryClicked, this, &SensitivityView::compute);
     connect(m_stop, &QPushButton::clicked, this, [this] { m_context.cancel(m_runId); });
     connect(m_export, &QToolButton::clicked, m_plot, &PlotView::exportInteractively);
+    connect(m_plot, &PlotView::pointSelected, this, [this](qint64 tile) {
+        m_modules.select(moduleOf(tile));
+    });
+    connect(m_plot, &PlotView::pointActivated, this, [this](qint64 tile) {
+        m_modules.select(moduleOf(tile));
+        m_inspection->inspect();
+        if (m_inspection->shownId() != 0) {
+            m_inspection->setFocus();
+        }
+    });
+    connect(&m_modules, &ModuleSelection::changed, this, [this](const std::string& module) {
+        markModule();
+        m_inspection->setModule(module);
+        showButtons();
+    });
+    connect(m_inspection, &InspectionView::busyChanged, this, &SensitivityView::busyChanged);
     showPage();
 }
 
@@ -93,6 +114,11 @@ void SensitivityView::build() {
     m_plot->setEmptyText(tr("This run has no sums of matrices inside layers."));
     m_pages->addWidget(m_stateView);
     m_pages->addWidget(m_plot);
+    m_split->addWidget(m_pages);
+    m_split->addWidget(m_inspection);
+    m_split->setChildrenCollapsible(false);
+    m_split->setStretchFactor(0, 2);
+    m_split->setStretchFactor(1, 3);
     auto* head = new QHBoxLayout;
     head->addWidget(m_head, 1);
     head->addWidget(m_progress);
@@ -102,16 +128,20 @@ void SensitivityView::build() {
     auto* column = new QVBoxLayout(this);
     column->setContentsMargins(8, 8, 8, 8);
     column->addLayout(head);
-    column->addWidget(m_pages, 1);
+    column->addWidget(m_split, 1);
 }
 
-bool SensitivityView::busy() const { return m_runId != 0 && !isFinal(m_state); }
+bool SensitivityView::computing() const { return m_runId != 0 && !isFinal(m_state); }
+bool SensitivityView::busy() const { return computing() || m_inspection->busy(); }
 
 void SensitivityView::setDraft(const Spec& draft) {
     m_draft = draft;
+    m_inspection->setDraft(draft);
     if (const std::string model = textOf(draft.params, "model"); model != m_model) {
         m_model = model;
         m_shownId = m_runId = 0;
+        m_names.clear();
+        m_modules.select({}); // perhaps there is none of that name
         m_phase.clear();
         m_cancelling = false;
         m_plot->setSeries({});
@@ -120,13 +150,14 @@ void SensitivityView::setDraft(const Spec& draft) {
 }
 
 void SensitivityView::noteBusy() {
-    if (m_wasBusy != busy()) {
-        m_wasBusy = busy();
+    if (m_wasBusy != computing()) {
+        m_wasBusy = computing();
         emit busyChanged();
     }
 }
 
 void SensitivityView::refresh() {
+    m_inspection->refresh();
     try {
         takeLatest();
         m_problem.clear();
@@ -168,13 +199,28 @@ void SensitivityView::showMap(const RunRow& row) {
     SensitivityMap map = sensitivityMap(modules != metrics.end() ? *modules : Json::object());
     m_plot->setAxes(map.axes);
     m_plot->setSeries(std::move(map.series));
+    m_names = std::move(map.names);
     m_plot->fit();
+    markModule();
     m_plot->setProvenance(tr("run %1").arg(row.id));
     m_headText = headline(row, metrics);
     m_shownId = row.id;
 }
 
+std::string SensitivityView::moduleOf(qint64 tile) const {
+    const bool named = tile > 0 && tile <= static_cast<qint64>(m_names.size());
+    return named ? m_names[static_cast<std::size_t>(tile) - 1] : std::string();
+}
+
+void SensitivityView::markModule() {
+    const auto name = std::ranges::find(m_names, m_modules.module());
+    m_plot->setSelection(
+        name != m_names.end() ? std::vector<qint64>{name - m_names.begin() + 1}
+                              : std::vector<qint64>{});
+}
+
 void SensitivityView::onEvents(std::span<const Event> events) {
+    m_inspection->onEvents(events);
     bool changed = false;
     bool ended = false;
     for (const Event& event : events) {
@@ -203,14 +249,15 @@ void SensitivityView::onEvents(std::span<const Event> events) {
 }
 
 void SensitivityView::noteCancel(qint64 runId) {
-    if (runId == m_runId && busy()) {
+    m_inspection->noteCancel(runId);
+    if (runId == m_runId && computing()) {
         m_cancelling = true;
         showPage();
     }
 }
 
 void SensitivityView::compute() {
-    if (!problem().isEmpty() || busy()) {
+    if (!problem().isEmpty() || computing()) {
         return;
     }
     // As the sweep itself would compute them: it then finds them in the cache.
@@ -255,19 +302,20 @@ QString SensitivityView::problem() const {
 
 void SensitivityView::showButtons() {
     const QString why = problem();
-    m_compute->setEnabled(why.isEmpty() && !busy());
+    m_compute->setEnabled(why.isEmpty() && !computing());
     m_compute->setToolTip(
         !why.isEmpty() ? why
-        : busy()       ? tr("Run %1 computes them").arg(m_runId)
+        : computing()  ? tr("Run %1 computes them").arg(m_runId)
                        : tr("Backward passes over the calibration text; a sweep of squeezellm then "
-                                  "finds them in the cache"));
-    m_stop->setVisible(busy());
+                             "finds them in the cache"));
+    m_stop->setVisible(computing());
     m_stop->setEnabled(!m_cancelling);
-    m_progress->setVisible(busy());
+    m_progress->setVisible(computing());
     const double done = std::isfinite(m_fraction) ? std::clamp(m_fraction, 0.0, 1.0) : 0.0;
     m_progress->setValue(static_cast<int>(std::lround(done * kProgressSteps)));
-    m_compute->setVisible(m_shownId != 0 && !busy()); // else the page in the middle has it
+    m_compute->setVisible(m_shownId != 0 && !computing()); // else the page in the middle has it
     m_export->setVisible(m_shownId != 0);
+    m_inspection->setVisible(m_shownId != 0 || !m_modules.module().empty());
 }
 
 void SensitivityView::showPage() {
@@ -275,20 +323,23 @@ void SensitivityView::showPage() {
     const QString phase = m_cancelling        ? tr("cancelling…")
                           : m_phase.isEmpty() ? runStateText(m_state)
                                               : m_phase;
-    const QString active = busy() ? tr("Run %1 · %2").arg(m_runId).arg(phase) : QString();
+    const QString active = computing() ? tr("Run %1 · %2").arg(m_runId).arg(phase) : QString();
     const QString failed =
-        m_runId > m_shownId && m_state != RunState::Done && !busy()
+        m_runId > m_shownId && m_state != RunState::Done && !computing()
             ? tr("Run %1 %2: %3").arg(m_runId).arg(runStateText(m_state), m_message)
             : QString();
     const QString name = shortModelName(QString::fromStdString(m_model));
     const QString button = problem().isEmpty() ? tr("Compute sensitivities") : QString();
-    m_head->setText(busy() ? active : failed.isEmpty() || m_shownId == 0 ? m_headText : failed);
+    m_head->setText(
+        computing()                          ? active
+        : failed.isEmpty() || m_shownId == 0 ? m_headText
+                                             : failed);
     if (!m_problem.isEmpty()) {
         showState(StateView::Kind::Error, tr("The run store could not be read."), {}, m_problem);
     } else if (m_shownId != 0) {
         m_pages->setCurrentWidget(m_plot);
         return;
-    } else if (busy()) {
+    } else if (computing()) {
         showState(StateView::Kind::Loading, active, {}, {});
     } else if (!failed.isEmpty() && m_state != RunState::Cancelled) {
         showState(StateView::Kind::Error, failed, button, {});
@@ -309,6 +360,18 @@ void SensitivityView::showState(
     StateView::Kind kind, const QString& sentence, const QString& button, const QString& details) {
     m_stateView->show(kind, sentence, button, details);
     m_pages->setCurrentWidget(m_stateView);
+}
+
+QJsonObject SensitivityView::saveState() const {
+    return {
+        {QStringLiteral("inspection"), m_inspection->saveState()},
+        {QStringLiteral("split"), QString::fromLatin1(m_split->saveState().toBase64())}};
+}
+
+void SensitivityView::restoreState(const QJsonObject& state) {
+    m_inspection->restoreState(state[QStringLiteral("inspection")].toObject());
+    m_split->restoreState(
+        QByteArray::fromBase64(state[QStringLiteral("split")].toString().toLatin1()));
 }
 
 void SensitivityView::showEvent(QShowEvent* event) {

@@ -6,6 +6,7 @@
 #include "widgets/base/run_table_model.h"
 #include "widgets/base/table_csv.h"
 #include "widgets/base/theme.h"
+#include "widgets/quant/module_selection.h"
 #include "widgets/quant/prediction.h"
 #include "widgets/quant/sample_view.h"
 #include "widgets/quant/setting_facts.h"
@@ -57,26 +58,9 @@ QComboBox* makeMeasureBox(std::span<const Measure> measures, const QString& name
 
 } // namespace
 
-QString sweepHeadline(const SweepRun& run) {
-    const int done = run.doneCount();
-    QString text = SweepResults::tr("Run %1").arg(run.id);
-    if (const QString model = run.modelName(); !model.isEmpty()) {
-        text += QStringLiteral(" · ") + model;
-    }
-    const QString state =
-        run.cancelling ? SweepResults::tr("cancelling…") : runStateText(run.state);
-    text += QStringLiteral(" · ") + state + QStringLiteral(" · ") +
-            SweepResults::tr("%1 of %2 cells").arg(done).arg(run.total);
-    if (const int failed = run.failedCount(); failed > 0) {
-        text += QStringLiteral(" · ") + SweepResults::tr("%1 failed").arg(failed);
-    }
-    const QString more = run.isActive() ? run.phase : run.message;
-    return more.isEmpty() ? text : text + QStringLiteral(" · ") + more;
-}
-
-SweepResults::SweepResults(QWidget* parent)
-    : QWidget(parent), m_headIcon(new QLabel), m_head(new QLabel), m_progress(new QProgressBar),
-      m_xBox(makeMeasureBox(costMeasures(), tr("Horizontal axis"))),
+SweepResults::SweepResults(ModuleSelection& modules, QWidget* parent)
+    : QWidget(parent), m_modules(modules), m_headIcon(new QLabel), m_head(new QLabel),
+      m_progress(new QProgressBar), m_xBox(makeMeasureBox(costMeasures(), tr("Horizontal axis"))),
       m_yBox(makeMeasureBox(qualityMeasures(), tr("Vertical axis"))),
       m_export(
           makeExportButton(tr("Export plot"), tr("Write the plot as PNG, SVG, PDF, CSV or JSON"))),
@@ -112,6 +96,7 @@ SweepResults::SweepResults(QWidget* parent)
     connect(
         m_table->selectionModel(), &QItemSelectionModel::selectionChanged, this,
         &SweepResults::tableSelected);
+    connect(&m_modules, &ModuleSelection::changed, this, &SweepResults::selectModule);
 }
 
 void SweepResults::build() {
@@ -287,6 +272,9 @@ void SweepResults::setRun(const SweepRun& run) {
     showColumns();
     const std::set<int> keep = m_selected;
     selectCells({keep.begin(), keep.end()});
+    if (keep.empty()) {
+        selectModule(m_modules.module());
+    }
 }
 
 void SweepResults::update(const SweepRun& run, int change, const std::set<int>& cells) {
@@ -417,6 +405,30 @@ void SweepResults::tableSelected() {
     m_plot->setSelection(ids);
     m_prediction->setSelection(ids);
     showDetails();
+    tellModule();
+}
+
+/// Of one or several settings of one matrix; others leave the panel's module as it is.
+void SweepResults::tellModule() {
+    std::set<std::string> modules;
+    for (const int index : m_selected) {
+        const SweepCell* cell = m_run != nullptr ? m_run->cell(index) : nullptr;
+        modules.insert(cell != nullptr ? cell->matrix : std::string());
+    }
+    if (modules.size() == 1 && !modules.begin()->empty()) {
+        m_modules.select(*modules.begin());
+    }
+}
+
+/// Selects all settings of a matrix, unless some of them are what was chosen.
+void SweepResults::selectModule(const std::string& module) {
+    if (m_run == nullptr || m_run->cellsOf({}).empty()) {
+        return; // settings of the whole model have nothing to follow
+    }
+    const std::vector<int> cells = module.empty() ? std::vector<int>() : m_run->cellsOf(module);
+    if (m_selected.empty() || !std::ranges::includes(cells, m_selected)) {
+        selectCells(cells);
+    }
 }
 
 void SweepResults::plotSelected(qint64 id) {

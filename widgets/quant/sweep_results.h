@@ -21,15 +21,17 @@ class QToolButton;
 
 namespace lathe {
 
+class ModuleSelection;
 class SampleView;
 
 /// What a sweep found: the plot that fills point by point, behind it that of predicted against
 /// measured losses where there are any, the table of its settings, and of the selected setting the
-/// numbers and the text beside the float model's. Plots and table share one selection.
+/// numbers and the text beside the float model's. Plots and table share one selection; where a
+/// sweep quantizes one matrix at a time, that follows the panel's module and chooses it.
 class SweepResults : public QWidget {
     Q_OBJECT
 public:
-    explicit SweepResults(QWidget* parent = nullptr);
+    explicit SweepResults(ModuleSelection& modules, QWidget* parent = nullptr);
 
     /// Shows the run anew; the selection stays when it is the same run.
     void setRun(const SweepRun& run);
@@ -63,9 +65,12 @@ private:
     void rememberScales();
     void tableSelected();
     void plotSelected(qint64 id);
+    void selectModule(const std::string& module);
+    void tellModule();
     const Measure& xMeasure() const;
     const Measure& yMeasure() const;
 
+    ModuleSelection& m_modules;
     const SweepRun* m_run = nullptr;
     qint64 m_shownId = 0;
     std::set<int> m_selected;
@@ -92,8 +97,5 @@ private:
     QSplitter* m_split;
     QSplitter* m_detailSplit;
 };
-
-/// One line on a run: its id, model, state and how far it is.
-QString sweepHeadline(const SweepRun& run);
 
 } // namespace lathe

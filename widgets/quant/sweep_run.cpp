@@ -2,6 +2,8 @@
 #include "widgets/quant/sweep_run.h"
 
 #include "widgets/base/model_name.h"
+#include "widgets/base/run_table_model.h"
+#include "widgets/quant/module_selection.h"
 
 #include <QCoreApplication>
 #include <QFileInfo>
@@ -104,11 +106,7 @@ QString SweepCell::methodName() const {
                         : QFileInfo(QString::fromStdString(file)).fileName();
 }
 
-QString SweepCell::matrixName() const {
-    const QString name = QString::fromStdString(matrix);
-    const QString shared = QStringLiteral("model.");
-    return name.startsWith(shared) ? name.mid(shared.size()) : name;
-}
+QString SweepCell::matrixName() const { return shortModuleName(matrix); }
 
 QString SweepCell::title() const {
     if (isFloat() || !sweptFile(method).empty()) {
@@ -222,9 +220,35 @@ const SweepCell* SweepRun::cell(int index) const {
     return it == cells.end() ? nullptr : &it->second;
 }
 
+std::vector<int> SweepRun::cellsOf(const std::string& matrix) const {
+    std::vector<int> found;
+    for (const auto& [index, cell] : cells) {
+        if (!cell.matrix.empty() && (matrix.empty() || cell.matrix == matrix)) {
+            found.push_back(index);
+        }
+    }
+    return found;
+}
+
 QString SweepRun::modelName() const {
     const QString name = QString::fromStdString(plainText(spec.params, "model"));
     return shortModelName(name);
+}
+
+QString sweepHeadline(const SweepRun& run) {
+    const int done = run.doneCount();
+    QString text = tr("Run %1").arg(run.id);
+    if (const QString model = run.modelName(); !model.isEmpty()) {
+        text += QStringLiteral(" · ") + model;
+    }
+    const QString state = run.cancelling ? tr("cancelling…") : runStateText(run.state);
+    text += QStringLiteral(" · ") + state + QStringLiteral(" · ") +
+            tr("%1 of %2 cells").arg(done).arg(run.total);
+    if (const int failed = run.failedCount(); failed > 0) {
+        text += QStringLiteral(" · ") + tr("%1 failed").arg(failed);
+    }
+    const QString more = run.isActive() ? run.phase : run.message;
+    return more.isEmpty() ? text : text + QStringLiteral(" · ") + more;
 }
 
 } // namespace lathe

@@ -66,8 +66,13 @@ public:
     int failedCount() const;            ///< without those that a stop of the run closed
     const SweepCell* floatCell() const; ///< null until it is done
     const SweepCell* cell(int index) const;
+    /// Cells that quantize this matrix alone, ascending; any one matrix alone when it is empty.
+    std::vector<int> cellsOf(const std::string& matrix) const;
     QString modelName() const;
 };
+
+/// One line on a run: its id, model, state and how far it is.
+QString sweepHeadline(const SweepRun& run);
 
 /// The path of a method that measures a file ("gguf:/some/file.gguf"); empty for others.
 std::string sweptFile(const std::string& method);

@@ -29,6 +29,9 @@ private slots:
     void tabLeavesThePlot();
     void screenReadersAreTold();
     void mapsHaveTilesAndAScale();
+    void largeMapsAreOnePicture();
+    void lanesHaveNames();
+    void whatHasNoIdIsNotSelected();
 
 private:
     QWidget* keys() const { return m_view->focusProxy(); }
@@ -208,6 +211,75 @@ void PlotViewTest::mapsHaveTilesAndAScale() {
     }
     m_view->setAxes({"Title", "X (s)", "Y (s)"}); // back to a plot of marks
     QCOMPARE(plot.plotLayout()->columnCount(), 1);
+}
+
+/// Thousands of items would make every repaint slow.
+void PlotViewTest::largeMapsAreOnePicture() {
+    m_view->setAxes({.title = "Map", .xLabel = "X", .yLabel = "Y", .zLabel = "Z"});
+    constexpr int kSide = 40;
+    std::vector<PlotPoint> tiles;
+    for (int i = 0; i < kSide * kSide; ++i) {
+        tiles.push_back(
+            {.x = double(i % kSide),
+             .y = double(i / kSide),
+             .id = i + 1,
+             .z = i < 800 ? 1.0 : 9.0});
+    }
+    tiles[kSide + 1].z = 0.0;
+    m_view->setSeries({{.name = "m", .points = tiles}});
+    m_view->fit();
+    settle();
+    QCustomPlot& plot = m_view->plot();
+    QVERIFY(plot.itemCount() < 10);
+    const auto colourAt = [&plot](double x, double y) {
+        const QPointF at(plot.xAxis->coordToPixel(x), plot.yAxis->coordToPixel(y));
+        return plot.toPixmap().toImage().pixelColor(at.toPoint());
+    };
+    QCOMPARE(colourAt(3.0, 3.0), QColor(0x440154));
+    QCOMPARE(colourAt(3.0, 36.0), QColor(0xFDE725));
+    QVERIFY(colourAt(1.0, 1.0) != QColor(0x440154)); // without a colour
+    const int before = plot.itemCount();
+    m_view->setSelection({81, 82, 120}); // of the third row
+    QCOMPARE(plot.itemCount(), before + 2);
+    QSignalSpy selected(m_view.get(), &PlotView::pointSelected);
+    const QPoint at(qRound(plot.xAxis->coordToPixel(7.0)), qRound(plot.yAxis->coordToPixel(2.0)));
+    QTest::mouseClick(&plot, Qt::LeftButton, {}, at);
+    QCOMPARE(selected.front().front().toLongLong(), 2 * kSide + 8);
+    m_view->setAxes({"Title", "X (s)", "Y (s)"});
+    m_view->setSeries({});
+    QVERIFY(plot.itemCount() < before + 1);
+}
+
+void PlotViewTest::lanesHaveNames() {
+    m_view->setAxes(
+        {.title = "Lanes",
+         .xLabel = "X",
+         .yLabel = "Y",
+         .yPlaces = {{-10.0, "upper"}, {-20.0, "lower"}}});
+    m_view->setSeries(
+        {{.name = "bars", .points = {{.x = 0.0, .y = 100.0, .id = 1}}},
+         {.name = "lane", .points = {{.x = 2.0, .y = -20.0, .id = 2}}}});
+    m_view->fit();
+    settle();
+    const QVector<QString> labels = m_view->plot().yAxis->tickVectorLabels();
+    QVERIFY(labels.contains(QStringLiteral("upper")) && labels.contains(QStringLiteral("lower")));
+    QVERIFY(labels.contains(QStringLiteral("0")));
+    for (const QString& label : labels) {
+        QVERIFY2(!label.startsWith(QChar('-')), qPrintable(label)); // no numbers among the lanes
+    }
+    QVERIFY(m_view->dataAsText().contains(QStringLiteral("lane\t2\tlower")));
+}
+
+void PlotViewTest::whatHasNoIdIsNotSelected() {
+    m_view->setSeries({{.name = "line", .points = {{.x = 1.0, .y = 1.0}, {.x = 2.0, .y = 2.0}}}});
+    m_view->fit();
+    settle();
+    QCustomPlot& plot = m_view->plot();
+    const int before = plot.graphCount();
+    QTest::mouseClick(
+        &plot, Qt::LeftButton, {},
+        QPoint(qRound(plot.xAxis->coordToPixel(1.0)), qRound(plot.yAxis->coordToPixel(1.0))));
+    QCOMPARE(plot.graphCount(), before); // no rings
 }
 
 LATHE_TEST(PlotViewTest);
