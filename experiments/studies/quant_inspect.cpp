@@ -91,8 +91,8 @@ StudyInfo describeStudy() {
             {"row_low", "Least weight of the row", "", 0, {}},
             {"row_high", "Largest weight of the row", "", 0, {}},
             {"errors", "Weighted errors of the row", "", 0,
-             "Of each method with 1 to 8 bits, before tables are rounded to F16"},
-            {"excess", "Excess over the optimum", "", 0, "(error - exact) / exact"},
+             "Of each method's tables by bits, before they are rounded to F16; excess: (error - "
+             "exact) / exact"},
             {"cached", "Sensitivities from the cache", "", 0, {}},
             {"seconds", "Time", "s", -1, "Without loading the model"},
             {"output_hash", "Hash of the arrays", "", 0, "XXH3-128"}}};
@@ -322,9 +322,13 @@ void putRow(Json& metrics, ArrayOutput& out, StudyContext& context, const Inspec
     const auto put = [&](const char* method, const RowTables& found) {
         tables.insert(tables.end(), found.entries.begin(), found.entries.end());
         for (std::size_t b = 0; b < found.errors.size(); ++b) {
-            metrics["errors"][method].push_back(jsonNumber(found.errors[b]));
-            metrics["excess"][method].push_back(
-                jsonNumber(excessOver(exact.errors[b], found.errors[b])));
+            Json& line = metrics["errors"][b];
+            line["bits"] = b + 1;
+            line[method] = jsonNumber(found.errors[b]);
+            if (&found != &exact) {
+                line[method + std::string("_excess")] =
+                    jsonNumber(excessOver(exact.errors[b], found.errors[b]));
+            }
         }
     };
     put("rtn", row.rtn(context));

@@ -200,9 +200,8 @@ MatrixInspection::read(qint64 runId, const Json& metrics, std::span<const Event>
         m.rowShare = numberOrNan(metrics, "row_share");
         m.predictedKl = numberOrNan(metrics, "predicted_kl");
         for (std::size_t method = 0; method < kRowMethods; ++method) {
-            const Json& errors = metrics.at("errors").at(kMethodNames[method]);
             for (std::size_t b = 0; b < m.errors[method].size(); ++b) {
-                const Json& error = errors.at(b);
+                const Json& error = metrics.at("errors").at(b).at(kMethodNames[method]);
                 m.errors[method][b] = error.is_number() ? error.get<double>() : kNaN;
             }
         }

@@ -39,23 +39,15 @@ std::vector<Event> inspectionEvents(qint64 id, int row) {
             }
         }
     }
-    Json rtn{nullptr}, lloyd{8.0}, exact{8.0};
+    Json errors = Json::array({{{"bits", 1}, {"rtn", nullptr}, {"lloyd", 8.0}, {"exact", 8.0}}});
     for (int bits = 2; bits <= 8; ++bits) {
-        rtn.push_back(4.0 / bits);
-        lloyd.push_back(2.2 / bits);
-        exact.push_back(2.0 / bits);
+        errors.push_back(
+            {{"bits", bits}, {"rtn", 4.0 / bits}, {"lloyd", 2.2 / bits}, {"exact", 2.0 / bits}});
     }
-    const Json metrics{
-        {"rows", 4},
-        {"columns", 6},
-        {"tile_rows", 2},
-        {"tile_columns", 3},
-        {"row", row},
-        {"row_low", -1.0},
-        {"row_high", 1.0},
-        {"row_share", 0.25},
-        {"predicted_kl", 0.001},
-        {"errors", {{"rtn", rtn}, {"lloyd", lloyd}, {"exact", exact}}}};
+    const Json metrics{{"rows", 4},         {"columns", 6},      {"tile_rows", 2},
+                       {"tile_columns", 3}, {"row", row},        {"row_low", -1.0},
+                       {"row_high", 1.0},   {"row_share", 0.25}, {"predicted_kl", 0.001},
+                       {"errors", errors}};
     return {
         {.runId = id, .cell = 0, .seq = 2, .payload = arrayFrom("tiles", "F32", {3, 2, 3}, tiles)},
         {.runId = id, .cell = 0, .seq = 3, .payload = arrayFrom("rows", "F32", {3, 4}, rows)},
