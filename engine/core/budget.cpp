@@ -81,6 +81,20 @@ struct Step {
     double rate;
 };
 
+/// By falling rate; those of one hull stay in order.
+std::vector<Step> stepsOf(const std::vector<Curve>& hulls) {
+    std::vector<Step> steps;
+    for (std::size_t tensor = 0; tensor < hulls.size(); ++tensor) {
+        const Curve& hull = hulls[tensor];
+        for (std::size_t from = 0; from + 1 < hull.size(); ++from) {
+            steps.push_back({tensor, from, rateOf(hull[from], hull[from + 1])});
+        }
+    }
+    std::stable_sort(
+        steps.begin(), steps.end(), [](const Step& a, const Step& b) { return a.rate > b.rate; });
+    return steps;
+}
+
 /// What the hulls alone give.
 struct Sweep {
     Chosen chosen;
@@ -92,21 +106,14 @@ struct Sweep {
 /// multiplier as its rate; later ones fill what is left.
 Sweep sweepHulls(const std::vector<Curve>& hulls, std::int64_t limit) {
     std::vector<Point> points;
-    std::vector<Step> steps;
     std::vector<std::size_t> at(hulls.size());
     std::int64_t left = limit;
-    for (std::size_t tensor = 0; tensor < hulls.size(); ++tensor) {
-        const Curve& hull = hulls[tensor];
+    for (const Curve& hull : hulls) {
         points.push_back(hull.front());
         left -= hull.front().cost;
-        for (std::size_t from = 0; from + 1 < hull.size(); ++from) {
-            steps.push_back({tensor, from, rateOf(hull[from], hull[from + 1])});
-        }
     }
-    std::stable_sort(
-        steps.begin(), steps.end(), [](const Step& a, const Step& b) { return a.rate > b.rate; });
     double multiplier = 0.0, bound = 0.0;
-    for (const Step& step : steps) {
+    for (const Step& step : stepsOf(hulls)) {
         const Curve& hull = hulls[step.tensor];
         const std::int64_t cost = hull[step.from + 1].cost - hull[step.from].cost;
         if (at[step.tensor] != step.from) {
@@ -307,10 +314,36 @@ BudgetRange rangeOf(const std::vector<Curve>& frontiers) {
     return range;
 }
 
+std::vector<Curve> hullsOf(const std::vector<Curve>& frontiers) {
+    std::vector<Curve> hulls;
+    for (const Curve& frontier : frontiers) {
+        hulls.push_back(hullOf(frontier));
+    }
+    return hulls;
+}
+
 } // namespace
 
 BudgetRange budgetRange(const std::vector<std::vector<BudgetOption>>& tensors) {
     return rangeOf(frontiersOf(tensors));
+}
+
+std::vector<BudgetOption> budgetCurve(const std::vector<std::vector<BudgetOption>>& tensors) {
+    const std::vector<Curve> hulls = hullsOf(frontiersOf(tensors));
+    BudgetOption sum;
+    for (const Curve& hull : hulls) {
+        sum.cost += hull.front().cost;
+        sum.error += hull.front().error;
+    }
+    std::vector<BudgetOption> curve{sum};
+    for (const Step& step : stepsOf(hulls)) {
+        const Point& from = hulls[step.tensor][step.from];
+        const Point& to = hulls[step.tensor][step.from + 1];
+        sum.cost += to.cost - from.cost;
+        sum.error += to.error - from.error;
+        curve.push_back(sum);
+    }
+    return curve;
 }
 
 BudgetPlan planBudget(const std::vector<std::vector<BudgetOption>>& tensors, std::int64_t limit) {
@@ -319,11 +352,7 @@ BudgetPlan planBudget(const std::vector<std::vector<BudgetOption>>& tensors, std
     LATHE_CHECK(
         limit >= least, "a budget of " + std::to_string(limit) + " is not possible, the least is " +
                             std::to_string(least));
-    std::vector<Curve> hulls;
-    for (const Curve& frontier : frontiers) {
-        hulls.push_back(hullOf(frontier));
-    }
-    Sweep sweep = sweepHulls(hulls, limit);
+    Sweep sweep = sweepHulls(hullsOf(frontiers), limit);
     BudgetPlan plan;
     plan.multiplier = sweep.multiplier;
     if (sweep.excess > 0.0) {

@@ -33,6 +33,11 @@ struct BudgetRange {
 };
 BudgetRange budgetRange(const std::vector<std::vector<BudgetOption>>& tensors);
 
+/// Cost and error of the plans that the sweep over the convex hulls goes through, from the cheapest
+/// to the best. Between two of them no plan lies below the line that joins them.
+/// @throws InputError as planBudget does
+std::vector<BudgetOption> budgetCurve(const std::vector<std::vector<BudgetOption>>& tensors);
+
 /// The plan of least error whose cost is at most `limit`. A Lagrangian sweep over the convex hulls
 /// of the tensors' curves takes the steps that save most per cost until one does not fit; the rest
 /// of the limit is filled by a multiple-choice knapsack over the options that can still be part of

@@ -89,6 +89,7 @@ private slots:
     void everythingFits();
     void onlyTheLeastFits();
     void manyTensors();
+    void theCurveIsOfPlans();
     void impossibleLimitsNameTheLeast();
     void badOptionsAreRefused();
 };
@@ -191,6 +192,26 @@ void BudgetTest::manyTensors() {
         QVERIFY(plan.slack <= 1e-4 * plan.error);
         QVERIFY(plan.exact || plan.slack > 0.0);
         before = plan.error;
+    }
+}
+
+/// Each of its points is the best plan of that cost, and with each what is saved becomes less.
+void BudgetTest::theCurveIsOfPlans() {
+    const Tensors tensors = modelOf(12, 9, 5);
+    const std::vector<BudgetOption> curve = budgetCurve(tensors);
+    const BudgetRange range = budgetRange(tensors);
+    QCOMPARE(curve.front().cost, range.least);
+    QCOMPARE(curve.back().cost, range.most);
+    double before = std::numeric_limits<double>::infinity();
+    for (std::size_t i = 0; i < curve.size(); ++i) {
+        const BudgetPlan plan = planBudget(tensors, curve[i].cost);
+        QVERIFY(std::abs(plan.error - curve[i].error) <= 1e-9 * curve[i].error);
+        if (i > 0) {
+            const double rate = (curve[i - 1].error - curve[i].error) /
+                                static_cast<double>(curve[i].cost - curve[i - 1].cost);
+            QVERIFY(rate > 0.0 && rate <= before * (1.0 + 1e-9));
+            before = rate;
+        }
     }
 }
 
