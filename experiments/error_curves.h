@@ -23,8 +23,11 @@ struct FoundCurves {
     int computed = 0;                 ///< 0: all were in the cache
 };
 
-/// The curves of a model's matrices, computed or from the cache folder (lathe/curves/<hash of
-/// model, the sensitivities' origin and version>). Each matrix is written there as soon as it is
+/// Equal for equal curves: a hash of model, the sensitivities' origin and version.
+std::string curveKey(const LoadedModel& model, const SensitivityRecord& record);
+
+/// The curves of a model's matrices, computed or from the cache folder (lathe/curves/<curveKey>).
+/// Each matrix is written there as soon as it is
 /// done, so that what was cancelled goes on where it stopped; a damaged file is computed again and
 /// said in a log line.
 /// @param onProgress share and what is worked on
@@ -33,5 +36,11 @@ struct FoundCurves {
 FoundCurves findCurves(
     StudyContext& context, const LoadedModel& model, const Sensitivities& sensitivities,
     const CalibrationProgress& onProgress);
+
+/// The matrix as a point of its curve has it, on the context's device.
+/// @throws InputError when it is quantized already; Cancelled.
+Weight quantizedAs(
+    StudyContext& context, const std::string& name, const Linear& linear,
+    const Sensitivities& sensitivities, const CurvePoint& point);
 
 } // namespace lathe

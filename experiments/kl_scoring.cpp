@@ -15,6 +15,11 @@ constexpr std::size_t kMostRecordedWindows = 4096;
 
 } // namespace
 
+SweepReference::SweepReference(
+    std::shared_ptr<const LoadedModel> floatModel, ScoringText scored, ExecContext& exec)
+    : model(std::move(floatModel)), text(std::move(scored)), m_exec(exec),
+      m_scorer(exec, *model->model, text), m_kept(text.windows.size()) {}
+
 SweepReference::SweepReference(const Json& params, StudyContext& context)
     : model(context.models.load(textOf(params, "model"), context.exec, context.run)),
       text(scoringTextFrom(params, *model, context.run)), m_exec(context.exec),

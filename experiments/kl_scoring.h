@@ -17,6 +17,8 @@ class SweepReference {
 public:
     /// @param params `model` and those of scoringTextFrom
     SweepReference(const Json& params, StudyContext& context);
+    SweepReference(
+        std::shared_ptr<const LoadedModel> floatModel, ScoringText scored, ExecContext& exec);
 
     /// The float model's scored rows of a window; valid until the next call.
     ConstView rows(std::size_t window);

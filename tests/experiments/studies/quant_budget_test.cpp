@@ -32,11 +32,12 @@ Spec specWith(const Json& params) {
     return specOf("quant.budget", std::move(all));
 }
 
-std::vector<std::filesystem::path> curveFiles(const std::filesystem::path& cache) {
+std::vector<std::filesystem::path>
+cacheFiles(const std::filesystem::path& cache, const char* what) {
     std::vector<std::filesystem::path> found;
-    if (std::filesystem::exists(cache / "lathe" / "curves")) {
+    if (std::filesystem::exists(cache / "lathe" / what)) {
         for (const auto& entry :
-             std::filesystem::recursive_directory_iterator(cache / "lathe" / "curves")) {
+             std::filesystem::recursive_directory_iterator(cache / "lathe" / what)) {
             if (entry.is_regular_file()) {
                 found.push_back(entry.path());
             }
@@ -44,6 +45,10 @@ std::vector<std::filesystem::path> curveFiles(const std::filesystem::path& cache
     }
     std::ranges::sort(found);
     return found;
+}
+
+std::vector<std::filesystem::path> curveFiles(const std::filesystem::path& cache) {
+    return cacheFiles(cache, "curves");
 }
 
 int warnings(const test::FinishedRun& run) {
@@ -74,6 +79,9 @@ private slots:
     void curvesAreWorkedOutOnce();
     void aCancelledRunGoesOnWhereItStopped();
     void damagedCurvesAreWorkedOutAgain();
+    void lossesCorrectTheCurves();
+    void lossesAreMeasuredOnce();
+    void cancelledLossesGoOnWhereTheyStopped();
     void oneLimitIsNeeded();
     void impossibleLimitsNameTheLeast();
     void leastBitsAreKept();
@@ -252,6 +260,81 @@ void QuantBudgetTest::damagedCurvesAreWorkedOutAgain() {
     QCOMPARE(metrics.at("computed_curves").get<int>(), 4);
     QCOMPARE(warnings(run), 4);
     QCOMPARE(metrics.at("curves"), whole.at("curves"));
+}
+
+/// Options that were measured have what was measured, the others lie between.
+void QuantBudgetTest::lossesCorrectTheCurves() {
+    const Json plain = metricsOf(specWith({{"average_bits", 3.0}, {"measured_curves", false}}));
+    QVERIFY(!plain.contains("losses"));
+    QCOMPARE(plain.at("predicted_kl"), plain.at("second_order_kl"));
+    const Json metrics = metricsOf(specWith({{"average_bits", 3.0}}));
+    QCOMPARE(metrics.at("losses").size(), 14U);
+    QVERIFY(metrics.at("predicted_kl") != metrics.at("second_order_kl"));
+    for (const auto& [name, losses] : metrics.at("losses").items()) {
+        const Json& options = metrics.at("curves").at(name).at("options");
+        const Json& before = plain.at("curves").at(name).at("options");
+        QCOMPARE(options.size(), before.size());
+        double last = 1e9;
+        for (const Json& loss : losses) {
+            const auto measured = loss.at(2).get<double>();
+            QVERIFY(measured > 0.0 && measured < last); // more bits, less loss
+            last = measured;
+            for (std::size_t i = 0; i < options.size(); ++i) {
+                if (options[i].at(0) == loss.at(0) && options[i].at(1) == 0.0) {
+                    QCOMPARE(before[i].at(3).get<double>(), loss.at(1).get<double>());
+                    const double corrected = options[i].at(3).get<double>();
+                    QVERIFY(std::abs(corrected - measured) <= 1e-9 * measured);
+                }
+            }
+        }
+        QVERIFY(losses.size() >= 3U);
+    }
+}
+
+void QuantBudgetTest::lossesAreMeasuredOnce() {
+    std::filesystem::remove_all(cache() / "lathe" / "losses");
+    const Json first = metricsOf(specWith({{"average_bits", 3.0}}));
+    QCOMPARE(first.at("computed_losses").get<int>(), 14);
+    const auto files = cacheFiles(cache(), "losses");
+    QCOMPARE(files.size(), 14U);
+    const Json second = metricsOf(specWith({{"average_bits", 3.0}}));
+    QCOMPARE(second.at("computed_losses").get<int>(), 0);
+    QCOMPARE(second.at("losses"), first.at("losses"));
+    std::filesystem::resize_file(files[2], 20);
+    std::filesystem::copy_file(
+        files[0], files[1], std::filesystem::copy_options::overwrite_existing);
+    const test::FinishedRun run = runToEnd(specWith({{"average_bits", 3.0}}));
+    QCOMPARE(run.exitStatus, 0);
+    QCOMPARE(warnings(run), 2);
+    QCOMPARE(run.done.front().metrics.at("computed_losses").get<int>(), 2);
+    QCOMPARE(run.done.front().metrics.at("losses"), first.at("losses"));
+    const Json other = metricsOf(specWith({{"average_bits", 3.0}, {"calibration_length", 25}}));
+    QCOMPARE(other.at("computed_losses").get<int>(), 14);
+}
+
+void QuantBudgetTest::cancelledLossesGoOnWhereTheyStopped() {
+    const Json whole = metricsOf(specWith({{"average_bits", 3.0}}));
+    std::filesystem::remove_all(cache() / "lathe" / "losses");
+    test::RecordingSink sink;
+    Runner runner(sink);
+    sink.onEvent = [&](const Event& event) {
+        const auto* progress = std::get_if<Progress>(&event.payload);
+        if (progress != nullptr && progress->phase.find("layers.0.mlp.up") != std::string::npos) {
+            runner.cancel(1);
+        }
+    };
+    runner.start(1, specWith({{"average_bits", 3.0}}));
+    runner.waitIdle();
+    QCOMPARE(sink.all<RunChanged>().back().state, RunState::Cancelled);
+    QCOMPARE(cacheFiles(cache(), "losses").size(), 5U); // q, k, v, o and gate
+    bool told = false;                                  // what it costs, before it starts
+    for (const LogLine& line : sink.all<LogLine>()) {
+        told = told || line.text.find("measures 14 matrices") != std::string::npos;
+    }
+    QVERIFY(told);
+    const Json resumed = metricsOf(specWith({{"average_bits", 3.0}}));
+    QCOMPARE(resumed.at("computed_losses").get<int>(), 9);
+    QCOMPARE(resumed.at("losses"), whole.at("losses"));
 }
 
 void QuantBudgetTest::oneLimitIsNeeded() {
