@@ -3,6 +3,7 @@
 #include "tests/experiments/studies/recording_sink.h"
 #include "tests/support/lathe_test.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace lathe {
@@ -26,7 +27,9 @@ private slots:
     void refiningImprovesOnSqueezeLlm();
     void resumedCellsAreComparedToo();
     void eachMatrixAlone();
+    void wholeFilesAreMeasured();
     void filesThatAreNoGgufAreRefused();
+    void filesOfAnotherModelAreRefused();
     void calibrationIsNotTheScoredText();
 
 private:
@@ -235,6 +238,53 @@ void QuantSweepTest::eachMatrixAlone() {
             metrics.at("bytes").get<double>() >
             0.9 * run.done[0].metrics.at("bytes").get<double>());
     }
+}
+
+/// Files of llama.cpp beside what is quantized here: one cell each, however many bits are swept.
+void QuantSweepTest::wholeFilesAreMeasured() {
+    const auto file = [](const char* name) {
+        return "gguf:" + test::fixture(std::string("gguf/lm-little-") + name + ".gguf").string();
+    };
+    const FinishedRun run = runToEnd(specOf(
+        "quant.sweep", {{"model", "lm-little"}, {"max_windows", 2}, {"sample_tokens", 4}},
+        {{"method", {"rtn", file("f16"), file("q8_0")}}, {"bits", {3, 8}}}));
+    QVERIFY2(run.last.state == RunState::Done, run.last.message.c_str());
+    QCOMPARE(run.done.size(), 1U + 2U + 2U);
+    const auto metricsOf = [&run](const std::string& method) -> const Json& {
+        const auto at = std::ranges::find_if(run.done, [&method](const CellChanged& cell) {
+            return cell.params.at("method") == method;
+        });
+        return at->metrics;
+    };
+    const Json& reference = metricsOf("float");
+    const Json& same = metricsOf(file("f16"));
+    const Json& eight = metricsOf(file("q8_0"));
+    // The weights of the model itself in another order: up to the rounding of sums.
+    QVERIFY(std::fabs(same.at("kl_mean").get<double>()) < 1e-6);
+    QCOMPARE(same.at("sample_ids"), reference.at("sample_ids"));
+    QCOMPARE(same.at("average_bits").get<double>(), 16.0);
+    QCOMPARE(eight.at("average_bits").get<double>(), 8.5); // 32 codes and a scale in 34 bytes
+    QVERIFY(eight.at("bytes") < same.at("bytes"));
+    const double away = eight.at("kl_mean").get<double>();
+    QVERIFY2(away > 1e-6 && away < 0.01, std::to_string(away).c_str());
+    QVERIFY(eight.at("kl_mean") < metricsOf("rtn").at("kl_mean")); // of 3 bits
+}
+
+void QuantSweepTest::filesOfAnotherModelAreRefused() {
+    const auto file = test::fixture("gguf/qwen2-f16.gguf");
+    const FinishedRun run = runToEnd(specOf(
+        "quant.sweep", {{"model", "lm-little"},
+                        {"max_windows", 1},
+                        {"sample_tokens", 0},
+                        {"method", "gguf:" + file.string()}}));
+    QCOMPARE(run.done.size(), 1U); // the float model
+    bool said = false;
+    for (const Event& event : run.events) {
+        const auto* cell = std::get_if<CellChanged>(&event.payload);
+        said = said || (cell != nullptr && cell->state == CellState::Failed &&
+                        cell->message.find("a vocabulary of") != std::string::npos);
+    }
+    QVERIFY(said);
 }
 
 void QuantSweepTest::filesThatAreNoGgufAreRefused() {
