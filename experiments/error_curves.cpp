@@ -94,7 +94,7 @@ Weight quantizedAs(
     const Quantizer& quantizer =
         quantizers().at(sparse.empty() ? "squeezellm" : "squeezellm-sparse");
     Weight weight =
-        quantizer.quantize(context.run, context.cpu, w.view(), statistics, {.bits = point.bits});
+        quantizer.quantize(context.run, context.exec, w.view(), statistics, {.bits = point.bits});
     const Device home = context.exec.device();
     return home.isCuda() ? toDevice(weight, home, context.exec) : std::move(weight);
 }
