@@ -10,8 +10,9 @@
 
 namespace lathe {
 
-/// Groups of output channels of a matrix that share a Hessian.
-inline constexpr int kHessianGroups = 4;
+/// Groups of output channels of a matrix that share a Hessian: more of them gained nothing that
+/// could be measured (docs/adr/0009).
+inline constexpr int kHessianGroups = 1;
 
 /// How much errors of the outputs of a model's matrices cost, in files of the cache folder, one per
 /// block: `<module>.hessian` F32 [groups, in, in] (computeHessians).
