@@ -5,6 +5,7 @@
 
 #include <cuda_fp16.h>
 
+#include <algorithm>
 #include <cstdint>
 
 /// The parts of lut_rows_gpu.cu that one lane works with: its codes, its look-ups, its share of x.
@@ -21,6 +22,7 @@ constexpr int kUnitColumns = 256; ///< of a warp
 constexpr int kLaneCodes = 64;
 constexpr int kSteps = kLaneCodes / 4;
 constexpr int kMostUnits = 16; ///< warps of a block: with their x they fill the registers
+constexpr int kRawTiles = 4;   ///< whose tables are on their way to shared memory
 constexpr int kLineBytes = 128;
 /// The tables of two tiles lie interleaved: an index is a byte above the lane's.
 constexpr int kIndexBytes = 2 * kLineBytes;
@@ -100,6 +102,21 @@ private:
     }
 };
 
+/// Where a warp puts x on its way to the registers: pieces and rows are padded so that eight lanes,
+/// those of two rows, read 16 bytes each from different banks.
+template <int Bits>
+struct Staging {
+    static constexpr int kPiece = LaneCodes<Bits>::kPieceCodes;
+    static constexpr int kPieceBytes = kPiece * 4 + 16;
+    static constexpr int kRowBytes = kUnitColumns / kPiece * kPieceBytes + (kPiece == 32 ? 64 : 0);
+    static constexpr int kBytes = 8 * kRowBytes;
+    static_assert(kRowBytes % 128 == 64);
+
+    __device__ static int place(int row, int column) {
+        return row * kRowBytes + column / kPiece * kPieceBytes + column % kPiece * 4;
+    }
+};
+
 /// A lane's share of x: 64 columns of one row, or of two.
 template <Batch Rows>
 struct LaneX {
@@ -122,23 +139,15 @@ struct LaneX {
     }
 
     /// @param column the warp's first
+    /// @param staging shared memory of the warp's own, Staging<Bits>::kBytes
     template <int Bits>
-    __device__ void load(const RowsArguments& a, std::int64_t column) {
-        const int lane = static_cast<int>(threadIdx.x) % kWarp;
-        column += lane % 4 * LaneCodes<Bits>::kPieceCodes;
+    __device__ void load(const RowsArguments& a, std::int64_t column, std::uint32_t staging) {
         if constexpr (Rows == Batch::Sixteen) {
             unscale = 1.0F;
-#pragma unroll
-            for (int step = 0; step < kSteps; ++step) {
-                const float4 upper = four<Bits>(a, lane / 4, column, step);
-                const float4 lower = four<Bits>(a, lane / 4 + 8, column, step);
-                word[step][0] = bits(__floats2half2_rn(upper.x, upper.y));
-                word[step][1] = bits(__floats2half2_rn(lower.x, lower.y));
-                word[step][2] = bits(__floats2half2_rn(upper.z, upper.w));
-                word[step][3] = bits(__floats2half2_rn(lower.z, lower.w));
-            }
+            loadRounded<Bits, 0>(a, column, staging);
+            loadRounded<Bits, 1>(a, column, staging);
         } else {
-            loadSplit<Bits>(a, Rows == Batch::Four ? lane / 4 % 4 : lane / 4, column);
+            loadSplit<Bits>(a, column, staging);
         }
     }
 
@@ -147,31 +156,65 @@ private:
         return *reinterpret_cast<const std::uint32_t*>(&pair);
     }
 
+    /// Copies 256 columns of eight rows of x, row by row, so that neighbouring lanes read
+    /// neighbouring columns; what lies beyond x becomes 0.
     template <int Bits>
-    __device__ static float4 four(const RowsArguments& a, int row, std::int64_t column, int step) {
+    __device__ static void
+    stage(const RowsArguments& a, int firstRow, std::int64_t column, std::uint32_t staging) {
+        constexpr int kRows = Rows == Batch::Four ? 4 : 8;
+        const int lane = static_cast<int>(threadIdx.x) % kWarp;
+        __syncwarp(); // what was staged before has been read
+#pragma unroll
+        for (int i = 0; i < kRows * kUnitColumns / 4; i += kWarp) {
+            const int row = (i + lane) * 4 / kUnitColumns, of = (i + lane) * 4 % kUnitColumns;
+            const float* from = a.x + (firstRow + row) * a.in + column + of;
+            const std::int64_t left = firstRow + row < a.rows ? a.in - column - of : 0;
+            const std::uint32_t to = staging + Staging<Bits>::place(row, of);
+            if (a.vectorised) {
+                copyAsyncPart(to, left > 0 ? from : a.x, left > 0 ? 16 : 0);
+            } else {
+                const auto at = [&](int e) { return e < left ? from[e] : 0.0F; };
+                *static_cast<float4*>(__cvta_shared_to_generic(to)) =
+                    make_float4(at(0), at(1), at(2), at(3));
+            }
+        }
+        endCopyGroup();
+        waitForCopies<0>();
+        __syncwarp();
+    }
+    template <int Bits>
+    __device__ static float4 staged(std::uint32_t staging, int row, int step) {
         constexpr int kPieceCodes = LaneCodes<Bits>::kPieceCodes;
-        column += step * 4 / kPieceCodes * (4 * kPieceCodes) + step * 4 % kPieceCodes;
-        if (row >= a.rows) {
-            return make_float4(0.0F, 0.0F, 0.0F, 0.0F);
+        const int lane = static_cast<int>(threadIdx.x) % kWarp;
+        const int piece = step * 4 / kPieceCodes * 4 + lane % 4;
+        return *static_cast<const float4*>(__cvta_shared_to_generic(
+            staging + Staging<Bits>::place(row, piece * kPieceCodes + step * 4 % kPieceCodes)));
+    }
+
+    template <int Bits, int Half>
+    __device__ void
+    loadRounded(const RowsArguments& a, std::int64_t column, std::uint32_t staging) {
+        stage<Bits>(a, Half * 8, column, staging);
+#pragma unroll
+        for (int step = 0; step < kSteps; ++step) {
+            const float4 x = staged<Bits>(staging, static_cast<int>(threadIdx.x) % kWarp / 4, step);
+            word[step][Half] = bits(__floats2half2_rn(x.x, x.y));
+            word[step][Half + 2] = bits(__floats2half2_rn(x.z, x.w));
         }
-        const float* from = a.x + row * a.in + column;
-        if (a.vectorised && column + 4 <= a.in) {
-            return *reinterpret_cast<const float4*>(from);
-        }
-        const auto at = [&](int i) { return column + i < a.in ? from[i] : 0.0F; };
-        return make_float4(at(0), at(1), at(2), at(3));
     }
 
     /// The upper 11 bits of x and what is left of it, both as halves, after a power of two has
     /// brought the largest x of the warp's columns near the top of their range: so x loses at most
     /// 2^-39 of the largest.
     template <int Bits>
-    __device__ void loadSplit(const RowsArguments& a, int row, std::int64_t column) {
+    __device__ void loadSplit(const RowsArguments& a, std::int64_t column, std::uint32_t staging) {
+        stage<Bits>(a, 0, column, staging);
+        const int row = static_cast<int>(threadIdx.x) % kWarp / 4 % batchRows(Rows);
         float4 x[kSteps];
         unsigned largest = 0;
 #pragma unroll
         for (int step = 0; step < kSteps; ++step) {
-            x[step] = four<Bits>(a, row, column, step);
+            x[step] = staged<Bits>(staging, row, step);
             largest =
                 max(max(largest, max(finite(x[step].x), finite(x[step].y))),
                     max(finite(x[step].z), finite(x[step].w)));
@@ -217,9 +260,10 @@ private:
 /// The shared memory of a block; sizes in bytes.
 template <int Bits, Batch Rows>
 struct RowsLayout {
-    static constexpr int kPartFloats = batchRows(Rows) * kTileRows;   ///< of a warp and tile
-    static constexpr int kRaw = 0;                                    ///< [2][8, 2^Bits] halves
-    static constexpr int kParts = kRaw + 2 * kTileRows * (2 << Bits); ///< [2][units][kPartFloats]
+    static constexpr int kPartFloats = batchRows(Rows) * kTileRows; ///< of a warp and tile
+    static constexpr int kRaw = 0; ///< [kRawTiles][8, 2^Bits] halves
+    static constexpr int kParts =
+        kRaw + kRawTiles * kTileRows * (2 << Bits); ///< [2][units][kPartFloats]
     static constexpr int kSums =
         kParts + 2 * kMostUnits * kPartFloats * 4; ///< [tiles][kPartFloats]
 
@@ -231,10 +275,11 @@ struct RowsLayout {
             window + kSums + static_cast<std::uint32_t>(heldTiles) * kPartFloats * 4;
         return (end + size - 1) / size * size - window;
     }
-    /// Wherever the window begins.
-    static std::size_t bytes(int heldTiles) {
-        return kSums + static_cast<std::size_t>(heldTiles) * kPartFloats * 4 +
-               2 * LookUp<Bits>::kBytes;
+    /// Wherever the window begins. Before the first tile, x is staged from kParts on.
+    static std::size_t bytes(int heldTiles, unsigned units) {
+        const std::size_t work = kSums + static_cast<std::size_t>(heldTiles) * kPartFloats * 4 +
+                                 2 * LookUp<Bits>::kBytes;
+        return std::max<std::size_t>(work, kParts + units * Staging<Bits>::kBytes);
     }
 };
 

@@ -30,49 +30,78 @@ constexpr int kMostSlices = 8;
 /// Tiles of a cluster whose sums it keeps until all its blocks are done.
 constexpr int kMostHeldTiles = 128;
 
+/// Where a lane's codes of a tile lie; steps from tile to tile.
 template <int Bits>
-__device__ void loadTileCodes(
-    LaneCodes<Bits>& codes, const RowsArguments& a, std::int64_t tile, std::int64_t firstWord) {
-    constexpr int kVector = LaneCodes<Bits>::kVector;
-    const int lane = static_cast<int>(threadIdx.x) % kWarp;
-    const std::int64_t row = min(tile * kTileRows + lane / 4, a.out - 1);
-    const std::uint32_t* from = a.packed + row * a.words;
+struct CodeReader {
+    using Codes = LaneCodes<Bits>;
+    const std::uint32_t* from; ///< the row, from the warp's first word on
+    std::int64_t step;         ///< words from one tile of this block to the next
+    int row, rowStep, out;
+    int left; ///< words of the row from `from` on
+
+    __device__ CodeReader(const RowsArguments& a, int tile, int tileStride, std::int64_t firstWord)
+        : step(static_cast<std::int64_t>(tileStride) * kTileRows * a.words),
+          row(tile * kTileRows + static_cast<int>(threadIdx.x % kWarp / 4)),
+          rowStep(tileStride * kTileRows), out(static_cast<int>(a.out)),
+          left(static_cast<int>(max(a.words - firstWord, std::int64_t{0}))) {
+        from = a.packed + row * a.words + firstWord;
+    }
+    /// The codes of the present tile, 0 beyond the matrix; then goes on to the next one.
+    __device__ void read(Codes& codes) {
+        constexpr int kVector = Codes::kVector, kPieceWords = Codes::kPieceWords;
+        const unsigned t = threadIdx.x % 4;
 #pragma unroll
-    for (int piece = 0; piece < LaneCodes<Bits>::kPieces; ++piece) {
-        const std::int64_t first =
-            firstWord + (piece * 4 + lane % 4) * LaneCodes<Bits>::kPieceWords;
-#pragma unroll
-        for (int i = 0; i < LaneCodes<Bits>::kPieceWords; i += kVector) {
-            std::uint32_t* to = codes.word + piece * LaneCodes<Bits>::kPieceWords + i;
+        for (int at = 0; at < 2 * Bits; at += kVector) {
+            const int word = at / kPieceWords * 4 * kPieceWords +
+                             static_cast<int>(t) * kPieceWords + at % kPieceWords;
+            const bool isThere = row < out && word < left;
             if constexpr (kVector == 4) {
                 uint4 four{};
-                if (first + i < a.words) {
-                    four = __ldcs(reinterpret_cast<const uint4*>(from + first + i));
+                if (isThere) {
+                    four = __ldcs(reinterpret_cast<const uint4*>(from + word));
                 }
-                to[0] = four.x;
-                to[1] = four.y;
-                to[2] = four.z;
-                to[3] = four.w;
+                codes.word[at] = four.x;
+                codes.word[at + 1] = four.y;
+                codes.word[at + 2] = four.z;
+                codes.word[at + 3] = four.w;
             } else {
                 uint2 two{};
-                if (first + i < a.words) {
-                    two = __ldcs(reinterpret_cast<const uint2*>(from + first + i));
+                if (isThere) {
+                    two = __ldcs(reinterpret_cast<const uint2*>(from + word));
                 }
-                to[0] = two.x;
-                to[1] = two.y;
+                codes.word[at] = two.x;
+                codes.word[at + 1] = two.y;
+            }
+        }
+        from += step;
+        row += rowStep;
+    }
+    /// Asks the second-level cache for the tile `Ahead` ones further.
+    template <int Ahead>
+    __device__ void prefetch() const {
+        constexpr int kSectorWords = 8, kWords = kUnitColumns / 32 * Bits;
+        const int mine = static_cast<int>(threadIdx.x % 4) * kSectorWords;
+#pragma unroll
+        for (int i = 0; i < kWords; i += 4 * kSectorWords) {
+            if (i + mine < min(kWords, left) && row + Ahead * rowStep < out) {
+                prefetchLine(from + Ahead * step + i + mine);
             }
         }
     }
-}
+};
 
-/// The rows of the table of a tile, on their way to shared memory.
+/// The tables of a tile, which lie one behind the other, on their way to shared memory.
 template <int Bits>
-__device__ void fetchTables(const RowsArguments& a, std::int64_t tile, std::uint32_t to) {
-    constexpr int kRowWords = (1 << Bits) / 2;
-    for (int i = static_cast<int>(threadIdx.x); i < kTileRows * kRowWords;
-         i += static_cast<int>(blockDim.x)) {
-        const std::int64_t row = min(tile * kTileRows + i / kRowWords, a.out - 1);
-        copyAsyncWord(to + i * 4, a.table + (row << Bits) + i % kRowWords * 2);
+__device__ void fetchTables(const RowsArguments& a, int tile, std::uint32_t to) {
+    constexpr unsigned kTileBytes = kTileRows * (2U << Bits);
+    const std::int64_t begin = static_cast<std::int64_t>(tile) * kTileBytes;
+    const std::int64_t end = a.out * (2 << Bits);
+    for (unsigned at = threadIdx.x * 16; at < kTileBytes; at += blockDim.x * 16) {
+        const std::int64_t left = end - begin - at;
+        const bool isThere = left > 0;
+        copyAsyncPart(
+            to + at, reinterpret_cast<const unsigned char*>(a.table) + (isThere ? begin + at : 0),
+            isThere ? static_cast<unsigned>(min(left, std::int64_t{16})) : 0U);
     }
 }
 
@@ -85,19 +114,25 @@ __device__ void buildTables(const __half* raw, unsigned char* to) {
     constexpr int kGroup = kEntries < 4 ? kEntries : 4; // entries that one thread reads at once
     constexpr int kGroups = kEntries / kGroup;
     constexpr int kSeconds = L::kPairs ? kEntries : 1;
-    for (int i = static_cast<int>(threadIdx.x); i < kTileRows * kGroups * kSeconds;
-         i += static_cast<int>(blockDim.x)) {
-        const int row = i % kTileRows, group = i / kTileRows % kGroups;
-        const int second = i / kTileRows / kGroups;
-        const auto* entries = reinterpret_cast<const std::uint16_t*>(raw + row * kEntries);
+    for (unsigned i = threadIdx.x; i < kTileRows * kGroups * kSeconds; i += blockDim.x) {
+        const unsigned row = i % kTileRows, group = i / kTileRows % kGroups;
+        const unsigned second = i / kTileRows / kGroups;
+        const auto* entries = reinterpret_cast<const std::uint16_t*>(raw) + row * kEntries;
         const std::uint32_t upper = L::kPairs ? std::uint32_t{entries[second]} << 16 : 0U;
+        std::uint16_t four[kGroup];
+#pragma unroll
+        for (int e = 0; e < kGroup; e += 2) { // two at once
+            const std::uint32_t two =
+                *reinterpret_cast<const std::uint32_t*>(entries + group * kGroup + e);
+            four[e] = static_cast<std::uint16_t>(two);
+            four[e + 1] = static_cast<std::uint16_t>(two >> 16);
+        }
+        auto* place = reinterpret_cast<uint4*>(
+            to + ((L::kPairs ? second * kEntries : 0U) + group * kGroup) * kIndexBytes + row * 16);
 #pragma unroll
         for (int e = 0; e < kGroup; ++e) {
-            const int first = group * kGroup + e;
-            const std::uint32_t word = entries[first] | upper;
-            const int index = L::kPairs ? second * kEntries + first : first;
-            *reinterpret_cast<uint4*>(to + index * kIndexBytes + row * 16) =
-                make_uint4(word, word, word, word);
+            const std::uint32_t word = four[e] | upper;
+            place[e * (kIndexBytes / 16)] = make_uint4(word, word, word, word);
         }
     }
 }
@@ -115,14 +150,33 @@ multiply(float (&c)[4], const std::uint32_t (&x)[4], std::uint32_t low, std::uin
 template <int Bits, Batch Rows>
 __device__ void
 multiplyTile(const LaneCodes<Bits>& codes, const LaneX<Rows>& x, std::uint32_t base, float* to) {
-    float sum[4] = {};
+    constexpr int kAtOnce = 4; // steps whose look-ups are under way beside four products
+    std::uint32_t low[2][kAtOnce], high[2][kAtOnce];
+    const auto lookUp = [&](int set, int step) {
 #pragma unroll
-    for (int step = 0; step < kSteps; ++step) {
-        const std::uint32_t low = LookUp<Bits>::template pair<0>(codes, step, base);
-        const std::uint32_t high = LookUp<Bits>::template pair<1>(codes, step, base);
-        std::uint32_t a[4];
-        x.operand(step, a);
-        multiply(sum, a, low, high);
+        for (int i = 0; i < kAtOnce; ++i) {
+            low[set][i] = LookUp<Bits>::template pair<0>(codes, step + i, base);
+            high[set][i] = LookUp<Bits>::template pair<1>(codes, step + i, base);
+        }
+    };
+    float sum[4] = {}, odd[4] = {}; // two, so that a product need not wait for the one before it
+    lookUp(0, 0);
+#pragma unroll
+    for (int step = 0; step < kSteps; step += kAtOnce) {
+        const int set = step / kAtOnce % 2;
+        if (step + kAtOnce < kSteps) {
+            lookUp(1 - set, step + kAtOnce);
+        }
+#pragma unroll
+        for (int i = 0; i < kAtOnce; ++i) {
+            std::uint32_t a[4];
+            x.operand(step + i, a);
+            multiply(i % 2 == 0 ? sum : odd, a, low[set][i], high[set][i]);
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+        sum[i] += odd[i];
     }
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     auto* place = reinterpret_cast<float2*>(to) + lane;
@@ -156,19 +210,24 @@ struct Sums {
     }
 };
 
-/// Adds the parts of all warps.
+/// Adds the parts of all warps. `turn`: of the first thread that has work, another one at each
+/// tile, so that no warp is the last every time.
 template <Batch Rows>
 __device__ void
-addParts(const Sums& sums, const float* parts, std::int64_t index, std::int64_t tile) {
+addParts(const Sums& sums, const float* parts, int index, std::int64_t tile, int turn) {
     constexpr int kFloats = batchRows(Rows) * kTileRows;
-    const int threads = static_cast<int>(blockDim.x);
-    // Other threads at each tile, so that no warp is the last every time.
-    const int turned = static_cast<int>(threadIdx.x + index * kFloats % threads) % threads;
-    for (int at = turned; at < kFloats; at += threads) {
+    const int threads = static_cast<int>(blockDim.x), units = threads / kWarp;
+    const int turned = static_cast<int>(threadIdx.x) - turn;
+    for (int at = turned < 0 ? turned + threads : turned; at < kFloats; at += threads) {
+        float part[kMostUnits];
+#pragma unroll
+        for (int warp = 0; warp < kMostUnits; ++warp) {
+            part[warp] = warp < units ? parts[warp * kFloats + at] : 0.0F;
+        }
         float sum = 0.0F;
-#pragma unroll 4
-        for (int warp = 0; warp < threads / kWarp; ++warp) {
-            sum += parts[warp * kFloats + at];
+#pragma unroll
+        for (int warp = 0; warp < kMostUnits; ++warp) {
+            sum += part[warp];
         }
         if (sums.a.slices == 1) {
             sums.put(tile, at, sum);
@@ -206,8 +265,9 @@ __global__ void __launch_bounds__(kMostUnits* kWarp, 1) lutRowsKernel(const Rows
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const int units = static_cast<int>(blockDim.x) / kWarp;
     const int slice = static_cast<int>(blockIdx.x) % a.slices;
-    const std::int64_t first = blockIdx.x / a.slices, stride = gridDim.x / a.slices;
-    const std::int64_t tiles = (a.tiles - first + stride - 1) / stride;
+    const int first = static_cast<int>(blockIdx.x) / a.slices;
+    const int stride = static_cast<int>(gridDim.x) / a.slices;
+    const int tiles = static_cast<int>((a.tiles - first + stride - 1) / stride);
     cudaTriggerProgrammaticLaunchCompletion();
 
     auto* raw = reinterpret_cast<__half*>(shared);
@@ -216,43 +276,47 @@ __global__ void __launch_bounds__(kMostUnits* kWarp, 1) lutRowsKernel(const Rows
     unsigned char* tables = shared + L::tables(sharedAddress(shared), a.heldTiles);
     const std::int64_t column = a.firstColumn + (slice * units + warp) * kUnitColumns;
     const std::int64_t firstWord = column / 32 * Bits;
-    const auto rawOf = [&](std::int64_t i) { return raw + i % 2 * (kTileRows << Bits); };
-    const auto tileOf = [&](std::int64_t i) { return a.firstTile + first + i * stride; };
+    const auto rawOf = [&](int i) { return raw + i % kRawTiles * (kTileRows << Bits); };
+    const auto tileOf = [&](int i) { return static_cast<int>(a.firstTile) + first + i * stride; };
+    const auto partsOf = [&](int i) { return parts + i % 2 * units * L::kPartFloats; };
 
+#pragma unroll
+    for (int i = 0; i < kRawTiles - 1; ++i) {
+        fetchTables<Bits>(a, tileOf(i), sharedAddress(rawOf(i)));
+    }
+    endCopyGroup();
+    CodeReader<Bits> reader(a, tileOf(0), stride, firstWord);
     LaneCodes<Bits> next;
-    fetchTables<Bits>(a, tileOf(0), sharedAddress(rawOf(0)));
-    endCopyGroup();
-    loadTileCodes(next, a, tileOf(0), firstWord);
-    fetchTables<Bits>(a, tileOf(1), sharedAddress(rawOf(1)));
-    endCopyGroup();
-    waitForCopies<1>();
-    __syncthreads();
-    buildTables<Bits>(rawOf(0), tables);
+    reader.read(next);
+    reader.template prefetch<0>();
+    reader.template prefetch<1>();
     cudaGridDependencySynchronize(); // x may come from the kernel in front
     LaneX<Rows> x;
-    x.template load<Bits>(a, column);
-    waitForCopies<0>();
+    x.template load<Bits>(
+        a, column, sharedAddress(shared + L::kParts) + warp * Staging<Bits>::kBytes);
+    __syncthreads(); // all x is in registers; all copies have been waited for
+    buildTables<Bits>(rawOf(0), tables);
     __syncthreads();
-    for (std::int64_t i = 0; i < tiles; ++i) {
+    int turn = 0;
+    for (int i = 0; i < tiles; ++i) {
         const LaneCodes<Bits> codes = next;
         if (i + 1 < tiles) {
-            loadTileCodes(next, a, tileOf(i + 1), firstWord);
+            reader.read(next);
+            reader.template prefetch<1>();
+            fetchTables<Bits>(a, tileOf(i + 3), sharedAddress(rawOf(i + 3)));
             buildTables<Bits>(rawOf(i + 1), tables + (i + 1) % 2 * kLineBytes);
-            fetchTables<Bits>(a, tileOf(i + 2), sharedAddress(rawOf(i)));
         }
         endCopyGroup();
-        const std::uint32_t base =
-            sharedAddress(tables) + static_cast<std::uint32_t>(i % 2) * kLineBytes + lane * 4;
-        multiplyTile<Bits, Rows>(codes, x, base, parts + (i % 2 * units + warp) * L::kPartFloats);
+        const std::uint32_t base = sharedAddress(tables + i % 2 * kLineBytes) + lane * 4;
+        multiplyTile<Bits, Rows>(codes, x, base, partsOf(i) + warp * L::kPartFloats);
         if (i > 0) {
-            addParts<Rows>(
-                sums, parts + (i - 1) % 2 * units * L::kPartFloats, i - 1, tileOf(i - 1));
+            addParts<Rows>(sums, partsOf(i - 1), i - 1, tileOf(i - 1), turn);
+            turn = turn + L::kPartFloats < static_cast<int>(blockDim.x) ? turn + L::kPartFloats : 0;
         }
-        waitForCopies<0>();
+        waitForCopies<1>(); // the tables of the tile after the next
         __syncthreads();
     }
-    addParts<Rows>(
-        sums, parts + (tiles - 1) % 2 * units * L::kPartFloats, tiles - 1, tileOf(tiles - 1));
+    addParts<Rows>(sums, partsOf(tiles - 1), tiles - 1, tileOf(tiles - 1), 0);
     if (a.slices > 1) {
         addSlices<Rows>(sums, tiles, a.firstTile + first, stride);
     }
@@ -287,7 +351,7 @@ void launchTiles(ExecContext& context, RowsArguments a, unsigned warps) {
     cudaLaunchConfig_t config{};
     config.gridDim = slices;
     config.blockDim = kMostUnits * kWarp;
-    config.dynamicSmemBytes = RowsLayout<Bits, Rows>::bytes(kMostHeldTiles);
+    config.dynamicSmemBytes = RowsLayout<Bits, Rows>::bytes(kMostHeldTiles, kMostUnits);
     config.stream = context.cuda()->stream;
     config.attrs = attributes.data();
     config.numAttrs = slices > 1 ? 2 : 1;
@@ -302,7 +366,7 @@ void launchTiles(ExecContext& context, RowsArguments a, unsigned warps) {
         a.heldTiles = slices > 1 ? static_cast<int>((a.tiles + clusters - 1) / clusters) : 0;
         config.gridDim = static_cast<unsigned>(clusters) * slices;
         config.blockDim = warps * kWarp;
-        config.dynamicSmemBytes = RowsLayout<Bits, Rows>::bytes(a.heldTiles);
+        config.dynamicSmemBytes = RowsLayout<Bits, Rows>::bytes(a.heldTiles, warps);
         check(cudaLaunchKernelEx(&config, lutRowsKernel<Bits, Rows>, a), "lut_gemv");
     }
 }
@@ -348,7 +412,7 @@ bool acceptsRows(const LutGemv& op) {
         fits = op.packed.shape[1] % LaneCodes<decltype(bits)::value>::kVector == 0;
     });
     return major == 9 && isBuilt && fits && isAligned(op.packed.data, 16) &&
-           isAligned(op.table.data, 4);
+           isAligned(op.table.data, 16);
 }
 
 void launchRows(ExecContext& context, const LutGemv& op) {
