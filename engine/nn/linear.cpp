@@ -48,21 +48,24 @@ void gemv(
 void gemv(
     ExecContext& context, const LutWeight& weight, ConstView x, ConstView bias, TensorView y) {
     if (weight.planes && x.shape[0] == 1) {
-        run(context, PlaneGemv{
-                         .x = x,
-                         .planes = weight.planes->words.view(),
-                         .coefficients = weight.planes->coefficients.view(),
-                         .bias = bias,
-                         .y = y});
-    } else {
-        run(context, LutGemv{
-                         .x = x,
-                         .packed = weight.packed.view(),
-                         .table = weight.table.view(),
-                         .bits = weight.bits,
-                         .bias = bias,
-                         .y = y});
+        run(context,
+            PlaneGemv{
+                .x = x,
+                .planes = weight.planes->words.view(),
+                .coefficients = weight.planes->coefficients.view(),
+                .bias = bias,
+                .sparse = weight.sparse ? weight.sparse->view() : SparseView{},
+                .shares = weight.planes->shares ? weight.planes->shares->view() : ConstView{},
+                .y = y});
+        return;
     }
+    run(context, LutGemv{
+                     .x = x,
+                     .packed = weight.packed.view(),
+                     .table = weight.table.view(),
+                     .bits = weight.bits,
+                     .bias = bias,
+                     .y = y});
     if (weight.sparse) {
         run(context, SpmvCsr{.x = x, .sparse = weight.sparse->view(), .y = y});
     }

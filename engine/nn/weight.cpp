@@ -48,6 +48,21 @@ Tensor widenDense(ExecContext& context, const Tensor& w) {
     return result;
 }
 
+/// Shares of the work on a matrix with these sparse rows, where equal ones will not do.
+std::optional<Tensor>
+sharesOf(ExecContext& context, const SparseRows& sparse, std::int64_t out, std::int64_t in) {
+    const Tensor pointers = sparse.rowPointers.to(Device{}, context);
+    const std::vector<std::int32_t> shares =
+        planeShares(pointers.view().as<std::int32_t>(), in, planeBlocks(context, out));
+    if (shares.empty()) {
+        return {};
+    }
+    const Shape shape{static_cast<std::int64_t>(shares.size() / 2), 2};
+    Tensor tensor = Tensor::empty(shape, DType::I32, context.device());
+    copy(context, constViewOf<std::int32_t>(shares, shape), tensor.view());
+    return tensor;
+}
+
 } // namespace
 
 std::int64_t outFeatures(const Weight& weight) {
@@ -144,6 +159,9 @@ Weight share(const Weight& weight) {
                 if (lut.planes) {
                     copy.planes =
                         LutPlanes{lut.planes->words.share(), lut.planes->coefficients.share()};
+                    if (lut.planes->shares) {
+                        copy.planes->shares = lut.planes->shares->share();
+                    }
                 }
                 return copy;
             },
@@ -166,6 +184,9 @@ void arrangePlanes(ExecContext& context, LutWeight& weight) {
                      .in = weight.in,
                      .planes = weight.planes->words.view(),
                      .coefficients = weight.planes->coefficients.view()});
+    if (weight.sparse) {
+        weight.planes->shares = sharesOf(context, *weight.sparse, out, weight.in);
+    }
     // PlaneGemv fetches weights before the kernel in front of it ends: they must stand by then.
     context.synchronize();
 }

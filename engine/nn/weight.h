@@ -27,8 +27,9 @@ struct GroupWeight {
 };
 /// The same codes and tables once more as a GPU multiplies one row by them, see plane_gemv.h.
 struct LutPlanes {
-    Tensor words;        ///< [tiles, steps, bits, 32, 4] I32
-    Tensor coefficients; ///< [8 * tiles, 2^bits] F32
+    Tensor words;                   ///< [tiles, steps, bits, 32, 4] I32
+    Tensor coefficients;            ///< [8 * tiles, 2^bits] F32
+    std::optional<Tensor> shares{}; ///< where sparse rows ask for it, see planeShares
 };
 /// What is added to the values of the tables at a few places ("dense-and-sparse"), row by row.
 struct SparseRows {
@@ -56,7 +57,7 @@ std::int64_t storedBytes(const Weight& weight);
 double averageBits(const Weight& weight);
 /// "dense F16", "lut 3 bit", "lut 3 bit + 0.45 %", "group 4 bit / 64".
 std::string describe(const Weight& weight);
-/// Adds the planes that the context's device prefers, if it does.
+/// Adds the planes that the context's device prefers, if it does. Sparse rows are checked before.
 void arrangePlanes(ExecContext& context, LutWeight& weight);
 /// Share of the weights that have a value in sparse rows; 0 for formats without them.
 double sparseShare(const Weight& weight);

@@ -3,7 +3,9 @@
 #include "engine/core/check.h"
 #include "engine/nn/linear.h"
 #include "engine/quant/packing.h"
+#include "experiments/metrics.h"
 #include "experiments/studies/factories.h"
+#include "experiments/studies/gemv_sparse.h"
 #include "experiments/studies/params.h"
 #include "kernels/core/benchmark.h"
 #include "kernels/core/half.h"
@@ -58,6 +60,21 @@ StudyInfo describeStudy() {
                       "dense F16 alike",
               .minimum = 1,
               .maximum = 4096,
+              .sweep = true},
+             {.name = "sparsity",
+              .kind = ParamKind::Real,
+              .defaultValue = 0,
+              .help = "Share of the weights that has a value in a sparse part beside the table",
+              .unit = "%",
+              .minimum = 0,
+              .maximum = 20,
+              .sweep = true},
+             {.name = "skew",
+              .kind = ParamKind::Real,
+              .defaultValue = 0,
+              .help = "Share of these values that lies in one hundredth of the rows; 0: evenly",
+              .minimum = 0,
+              .maximum = 1,
               .sweep = true}},
         .metrics = {
             {"us", "Time", "us", -1,
@@ -67,13 +84,15 @@ StudyInfo describeStudy() {
             {"us_min", "Shortest time", "us", 0, {}},
             {"us_max", "Longest time", "us", 0, {}},
             {"bytes", "Bytes moved", "byte", 0,
-             "Codes, tables, vectors and results of one product"},
+             "Codes, tables, sparse part, vectors and results of one product"},
             {"gb_per_s", "Traffic", "GB/s", 1, {}},
             {"copy_gb_per_s", "Copy bandwidth", "GB/s", 0,
              "Measured first in the same run; read and written bytes counted"},
             {"share_of_copy", "Share of the copy bandwidth", "", 1, {}},
             {"fp16_us", "Time of dense F16", "us", 0, "The same product, measured alike"},
             {"speedup_over_fp16", "Speed-up over dense F16", "", 1, {}},
+            {"sparse_cost", "Time over that without the sparse part", "", -1,
+             "Of the same product, both measured in turn"},
             {"tflops", "Arithmetic", "TFLOP/s", 1,
              "Two operations for each weight and vector; with more than 8 vectors"},
             {"max_error", "Largest error", "", -1,
@@ -85,11 +104,13 @@ StudyInfo describeStudy() {
 struct Problem {
     std::int64_t out = 0, in = 0, batch = 1;
     int bits = 4;
+    SparseSizes sparse{};
 
     bool dense() const { return bits == kDenseBits; }
     std::int64_t weightBytes() const {
         return dense() ? out * in * 2
-                       : out * (packedWords(in, bits) * 4 + (std::int64_t{1} << bits) * 2);
+                       : out * (packedWords(in, bits) * 4 + (std::int64_t{1} << bits) * 2) +
+                             sparse.bytes();
     }
     std::int64_t bytes() const { return weightBytes() + (in + out) * batch * 4; }
     double operations() const { return 2.0 * static_cast<double>(out * in * batch); }
@@ -119,6 +140,14 @@ Problem problemFrom(const Json& params) {
     LATHE_CHECK(
         problem.out * problem.in <= kMaxElements,
         "--shape " + shape + " has more than 2^32 weights");
+    problem.sparse = {
+        .out = problem.out,
+        .in = problem.in,
+        .percent = params.at("sparsity").get<double>(),
+        .skew = params.at("skew").get<double>()};
+    LATHE_CHECK(
+        problem.sparse.percent == 0.0 || (!problem.dense() && problem.in <= kMostSparseColumns),
+        "--sparsity is for matrices of up to 65536 columns with a table, --bits 1 to 8");
     return problem;
 }
 
@@ -128,6 +157,7 @@ struct HostData {
     std::vector<Half> dense;           ///< [out, in] when dense
     std::vector<std::int32_t> packed;  ///< [out, words]
     std::vector<Half> table;           ///< [out, 2^bits]
+    SparseData sparse;                 ///< without values: no sparse part
     std::vector<double> wanted;        ///< [checked, vectors]
     std::vector<std::int64_t> checked; ///< rows of the matrix whose results are compared
     std::vector<std::int64_t> vectors; ///< of those results
@@ -188,10 +218,12 @@ HostData makeData(const Problem& p, std::uint64_t seed, RunControl& run) {
     }
     std::vector<float> values(in);
     std::vector<std::uint8_t> codes(in);
+    const std::vector<std::int64_t> sparse = valuesPerRow(p.sparse, random);
     std::size_t next = 0;
     for (std::int64_t row = 0; row < p.out; ++row) {
         run.checkpoint();
         fillRow(p, data, row, random, values, codes);
+        data.sparse.append(sparse[static_cast<std::size_t>(row)], values, random);
         if (next == data.checked.size() || data.checked[next] != row) {
             continue;
         }
@@ -258,13 +290,15 @@ public:
         for (std::int64_t i = 0; i < copies; ++i) {
             context.run.checkpoint();
             m_weights.push_back({.weight = weightOf(data)});
+            if (p.sparse.values() > 0) {
+                m_plain.push_back({.weight = withoutSparse(m_weights.back().weight)});
+            }
         }
     }
 
-    void multiply(int turn) {
-        m_weights[static_cast<std::size_t>(turn) % m_weights.size()].apply(
-            m_exec, m_x.view(), m_y.view());
-    }
+    void multiply(int turn) { apply(m_weights, turn); }
+    /// By the same weights without their sparse part.
+    void multiplyPlain(int turn) { apply(m_plain, turn); }
 
     std::vector<float> result() {
         std::vector<float> host(static_cast<std::size_t>(m_problem.batch * m_problem.out));
@@ -275,6 +309,21 @@ public:
     std::size_t copies() const { return m_weights.size(); }
 
 private:
+    void apply(const std::vector<Linear>& weights, int turn) {
+        weights[static_cast<std::size_t>(turn) % weights.size()].apply(
+            m_exec, m_x.view(), m_y.view());
+    }
+
+    Weight withoutSparse(const Weight& weight) {
+        Weight plain = share(weight);
+        auto& lut = std::get<LutWeight>(plain);
+        lut.sparse.reset();
+        if (lut.planes) {
+            lut.planes->shares.reset();
+        }
+        return plain;
+    }
+
     Weight weightOf(const HostData& data) {
         const Problem& p = m_problem;
         if (p.dense()) {
@@ -285,6 +334,13 @@ private:
             .table = upload<Half>(data.table, {p.out, std::int64_t{1} << p.bits}),
             .bits = p.bits,
             .in = p.in};
+        const auto count = static_cast<std::int64_t>(data.sparse.values.size());
+        if (count > 0) {
+            lut.sparse = SparseRows{
+                upload<std::int32_t>(data.sparse.pointers, {p.out + 1}),
+                upload<std::uint16_t>(data.sparse.columns, {count}),
+                upload<Half>(data.sparse.values, {count})};
+        }
         arrangePlanes(m_exec, lut);
         return lut;
     }
@@ -299,7 +355,7 @@ private:
     ExecContext& m_exec;
     Problem m_problem;
     Tensor m_x, m_y;
-    std::vector<Linear> m_weights;
+    std::vector<Linear> m_weights, m_plain;
 };
 
 /// @return largest error over the largest result. @throws InternalError when it is too large to
@@ -332,9 +388,27 @@ requireCorrect(ExecContext& exec, const Problem& p, const HostData& data, Rotati
 
 struct Measured {
     Timing timing{};
+    double sparseCost = 1.0;
     double error = 0.0;
     std::size_t copies = 0;
 };
+
+/// Time with the sparse part over that without: the median of ratios of neighbours, which a change
+/// of clocks meets alike.
+double timeSparse(StudyContext& context, int repeat, int launches, Rotation& rotation) {
+    std::vector<double> ratios;
+    for (int i = 0; i < repeat; ++i) {
+        context.run.checkpoint();
+        const auto time = [&](auto multiply) {
+            return timeKernel(
+                       context.exec, 1, launches, [&](int turn) { (rotation.*multiply)(turn); })
+                .medianUs;
+        };
+        const double us = time(&Rotation::multiply);
+        ratios.push_back(us / time(&Rotation::multiplyPlain));
+    }
+    return median(ratios);
+}
 
 Measured measure(const Spec& spec, StudyContext& context, const Problem& p) {
     requireRoom(context.exec, p);
@@ -360,6 +434,10 @@ Measured measure(const Spec& spec, StudyContext& context, const Problem& p) {
             }
             rotation.multiply(turn);
         });
+    if (p.sparse.values() > 0) {
+        measured.sparseCost =
+            timeSparse(context, std::max(spec.repeat, kMinimumRepeats), launches, rotation);
+    }
     return measured;
 }
 
@@ -376,6 +454,7 @@ Json BenchGemv::run(const Spec& spec, StudyContext& context) const {
     const Problem problem = problemFrom(spec.params);
     Problem dense = problem;
     dense.bits = kDenseBits;
+    dense.sparse.percent = 0.0;
     context.run.progress(0.0, "measuring the copy bandwidth");
     const double copyRate =
         context.cache.get<double>("copy", [&] { return measureCopyBandwidth(context.exec); });
@@ -404,6 +483,7 @@ Json BenchGemv::run(const Spec& spec, StudyContext& context) const {
         {"share_of_copy", jsonNumber(rate / copyRate)},
         {"fp16_us", jsonNumber(denseUs)},
         {"speedup_over_fp16", jsonNumber(denseUs / measured.timing.medianUs)},
+        {"sparse_cost", jsonNumber(measured.sparseCost)},
         {"max_error", jsonNumber(measured.error)},
         {"buffers", measured.copies}};
     if (problem.hasManyVectors()) {

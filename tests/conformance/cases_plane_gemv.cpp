@@ -2,6 +2,7 @@
 #include "kernels/ops/plane_gemv/plane_gemv.h"
 #include "tests/conformance/cases.h"
 #include "tests/conformance/packed_inputs.h"
+#include "tests/conformance/sparse_inputs.h"
 
 namespace lathe::conformance {
 
@@ -45,6 +46,32 @@ void addGemv(std::vector<Check>& checks, Sizes sizes) {
     });
 }
 
+/// @param blocks their workers share the work as the values ask for; 0: equally
+void addSparse(
+    std::vector<Check>& checks, Sizes sizes, SparseSizes sparse, std::int64_t blocks = 0,
+    CaseOptions options = {}) {
+    sparse.out = sizes.out;
+    sparse.in = sizes.in;
+    const std::string name = text(sizes) + " " + sparse.text() +
+                             (blocks > 0 ? " blocks " + std::to_string(blocks) : "") +
+                             (options.shifted ? " shifted" : "");
+    addCase<PlaneGemv>(
+        checks, "plane_gemv", name,
+        [=](Arrays& arrays) {
+            std::vector<std::int32_t> pointers;
+            const SparseView view = randomSparse(arrays, sparse, &pointers);
+            PlaneGemv op = makeGemv(arrays, sizes, arrays.floats("x", {1, sizes.in}));
+            op.sparse = view;
+            if (blocks > 0) {
+                const auto shares = planeShares(pointers, sizes.in, blocks);
+                op.shares = arrays.given(
+                    "shares", {static_cast<std::int64_t>(shares.size() / 2), 2}, shares);
+            }
+            return op;
+        },
+        options);
+}
+
 void addArrange(std::vector<Check>& checks, Sizes sizes) {
     addCase<PlaneArrange>(checks, "plane_arrange", text(sizes), [sizes](Arrays& arrays) {
         const std::int64_t entries = std::int64_t{1} << sizes.bits;
@@ -57,6 +84,34 @@ void addArrange(std::vector<Check>& checks, Sizes sizes) {
                 arrays.output("planes", planesShape(sizes.out, sizes.in, sizes.bits), DType::I32),
             .coefficients = arrays.output(
                 "coefficients", planeCoefficientsShape(sizes.out, sizes.bits), DType::F32, 1e-7)};
+    });
+}
+
+} // namespace
+
+namespace {
+
+void addSparseCases(std::vector<Check>& checks) {
+    for (int bits = 1; bits <= 4; ++bits) {
+        addSparse(checks, {bits, 1, 1}, {.share = 1.0});
+        addSparse(checks, {bits, 513, 17, true}, {.share = 0.05, .values = DType::F32});
+        addSparse(checks, {bits, 4099, 2050, true}, {.share = 0.0045});
+        addSparse(checks, {bits, 1030, 333}, {.share = 0.0002}); // rows without values
+        addSparse(checks, {bits, 4099, 777}, {.share = 0.002, .fullRow = 60}, 24);
+    }
+    addSparse(checks, {4, 512, 20000, true}, {.share = 0.0045});
+    addSparse(checks, {3, 16411, 40}, {.share = 0.01, .fullRow = 7, .values = DType::F32}, 3);
+    addSparse(checks, {3, 4096, 2050, true}, {.fullRow = 2050}); // all in one row
+    addSparse(checks, {4, 4096, 2050}, {.fullRow = 2050}, 132);
+    addSparse(checks, {4, 700, 100}, {.share = 1.0}); // all
+    addSparse(checks, {2, 65536, 9}, {.share = 0.001});
+    addSparse(checks, {3, 300, 20}, {.share = 0.0});
+    addCase<PlaneGemv>(checks, "plane_gemv", "NaN and a sparse part", [](Arrays& arrays) {
+        std::vector<float> x = arrays.normals(300, 1.0);
+        x[5] = std::numeric_limits<float>::quiet_NaN();
+        PlaneGemv op = makeGemv(arrays, {3, 300, 20}, arrays.given("x", {1, 300}, x));
+        op.sparse = randomSparse(arrays, {.out = 20, .in = 300, .share = 0.05});
+        return op;
     });
 }
 
@@ -78,6 +133,7 @@ void addPlaneGemvCases(std::vector<Check>& checks) {
         addArrange(checks, {bits, 513, 8});
         addArrange(checks, {bits, 1030, 33});
     }
+    addSparseCases(checks);
     addGemv(checks, {4, 0, 9, true});
     addGemv(checks, {4, 16640, 4448}); // workers of a tile with more and with fewer steps
     addCase<PlaneGemv>(checks, "plane_gemv", "65536 x of one sign", [](Arrays& arrays) {

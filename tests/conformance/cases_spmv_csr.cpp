@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/ops/spmv_csr/spmv_csr.h"
 #include "tests/conformance/cases.h"
-
-#include <algorithm>
+#include "tests/conformance/sparse_inputs.h"
 
 namespace lathe::conformance {
 
@@ -11,41 +10,9 @@ namespace {
 /// Single precision sums of up to a full row in any order; measured up to 1e-6.
 constexpr double kBound = 4e-6;
 
-struct Sizes {
-    std::int64_t out = 1, in = 1;
-    double share = 0.0;       ///< of a usual row
-    std::int64_t fullRow = 0; ///< every so many rows has all its columns; 0: none
-    DType values = DType::F16;
-
-    std::string text() const {
-        return "out " + std::to_string(out) + " in " + std::to_string(in) + " share " +
-               std::to_string(share) + (fullRow > 0 ? " skewed" : "") +
-               (values == DType::F32 ? " F32" : "");
-    }
-};
-
-SparseView randomSparse(Arrays& arrays, const Sizes& sizes) {
-    std::vector<std::int32_t> pointers{0};
-    std::vector<std::uint16_t> columns;
-    std::uniform_real_distribution<double> uniform(0.0, 1.0);
-    for (std::int64_t row = 0; row < sizes.out; ++row) {
-        const bool full = sizes.fullRow > 0 && row % sizes.fullRow == 0;
-        for (std::int64_t column = 0; column < sizes.in; ++column) {
-            if (full || uniform(arrays.random()) < sizes.share) {
-                columns.push_back(static_cast<std::uint16_t>(column));
-            }
-        }
-        pointers.push_back(static_cast<std::int32_t>(columns.size()));
-    }
-    const auto count = static_cast<std::int64_t>(columns.size());
-    return {
-        .rowPointers = arrays.given("rowPointers", {sizes.out + 1}, pointers),
-        .columns = arrays.given("columns", {count}, columns),
-        .values = arrays.weights("values", {count}, sizes.values)};
-}
-
 void addSpmv(
-    std::vector<Check>& checks, std::int64_t rows, const Sizes& sizes, CaseOptions options = {}) {
+    std::vector<Check>& checks, std::int64_t rows, const SparseSizes& sizes,
+    CaseOptions options = {}) {
     addCase<SpmvCsr>(
         checks, "spmv_csr",
         "rows " + std::to_string(rows) + " " + sizes.text() + (options.shifted ? " shifted" : ""),
@@ -60,7 +27,7 @@ void addSpmv(
 
 /// Rows [from, from + count) of the matrix; one addition each, so exact.
 void addAdd(
-    std::vector<Check>& checks, const Sizes& sizes, std::int64_t from, std::int64_t count,
+    std::vector<Check>& checks, const SparseSizes& sizes, std::int64_t from, std::int64_t count,
     CaseOptions options = {}, DType dtype = DType::F32) {
     addCase<AddSparse>(
         checks, "add_sparse",

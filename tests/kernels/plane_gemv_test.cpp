@@ -60,6 +60,10 @@ private slots:
     void sameProductAsTheTable_data();
     void sameProductAsTheTable();
     void coefficientsOfAKnownTable();
+    void addsTheSparsePart();
+    void sharesAreEven_data();
+    void sharesAreEven();
+    void evenRowsNeedNoShares();
     void refusals();
 };
 
@@ -121,6 +125,84 @@ void PlaneGemvTest::coefficientsOfAKnownTable() {
     QCOMPARE(m.planes[1], 0);
     QCOMPARE(m.planes[2], 0b100);
     QVERIFY(std::all_of(m.planes.begin() + 3, m.planes.end(), [](auto w) { return w == 0; }));
+}
+
+void PlaneGemvTest::addsTheSparsePart() {
+    const Matrix m = arranged(3, 4, 2, 5);
+    const std::vector<float> x{1.0F, 10.0F, 100.0F, 1000.0F};
+    const std::vector<std::int32_t> pointers{0, 2, 2, 3};
+    const std::vector<std::uint16_t> columns{0, 3, 2};
+    const std::vector<float> values{2.0F, -1.0F, 4.0F};
+    PlaneGemv op{
+        .x = constViewOf<float>(x, {1, 4}),
+        .planes = constViewOf<std::int32_t>(m.planes, planesShape(3, 4, 2)),
+        .coefficients = constViewOf<float>(m.coefficients, planeCoefficientsShape(3, 2)),
+        .y = {}};
+    std::vector<float> plain(3), sum(3);
+    op.y = viewOf(std::span(plain), {1, 3});
+    run(m_context, op);
+    op.y = viewOf(std::span(sum), {1, 3});
+    op.sparse = {
+        .rowPointers = constViewOf<std::int32_t>(pointers, {4}),
+        .columns = constViewOf<std::uint16_t>(columns, {3}),
+        .values = constViewOf<float>(values, {3})};
+    run(m_context, op);
+    QCOMPARE(sum[0] - plain[0], -998.0F);
+    QCOMPARE(sum[1], plain[1]);
+    QCOMPARE(sum[2] - plain[2], 400.0F);
+    op.sparse.rowPointers = op.sparse.rowPointers.slice(0, 3);
+    LATHE_VERIFY_THROWS(run(m_context, op), InputError, "sparse.rowPointers");
+}
+
+void PlaneGemvTest::sharesAreEven_data() {
+    QTest::addColumn<int>("from");
+    QTest::addColumn<int>("every");
+    QTest::newRow("spread") << 7 << 100;
+    QTest::newRow("neighbours") << 640 << 1;
+    QTest::newRow("the last rows") << 1980 << 1;
+}
+
+/// 20 of 2000 rows have 1000 values each: 78 steps' worth, beside 250 tiles of 8 steps and an end.
+void PlaneGemvTest::sharesAreEven() {
+    QFETCH(const int, from);
+    QFETCH(const int, every);
+    const std::int64_t blocks = 12, steps = 8;
+    std::vector<std::int32_t> pointers{0};
+    for (int row = 0; row < 2000; ++row) {
+        const bool full = row >= from && (row - from) % every == 0 && (row - from) / every < 20;
+        pointers.push_back(pointers.back() + (full ? 1000 : 0));
+    }
+    const std::vector<std::int32_t> shares = planeShares(pointers, steps * 512, blocks);
+    QCOMPARE(std::ssize(shares), (blocks * kPlaneWorkers + 1) * 2);
+    QCOMPARE(shares.front(), 0);
+    QCOMPARE(shares[shares.size() - 2], 250);
+    QCOMPARE(shares.back(), 0);
+    double longest = 0.0;
+    for (std::size_t i = 0; i + 2 < shares.size(); i += 2) {
+        const std::int64_t begin = shares[i] * steps + shares[i + 1];
+        const std::int64_t end = shares[i + 2] * steps + shares[i + 3];
+        QVERIFY(begin <= end);
+        QVERIFY(shares[i + 1] >= 0 && shares[i + 1] < steps);
+        QVERIFY(i / 2 % kPlaneWorkers != 0 || shares[i + 1] == 0); // a block has whole tiles
+        double cost = 0.0;
+        for (std::int64_t step = begin; step < end; ++step) {
+            const auto row = static_cast<std::size_t>(step / steps * 8);
+            cost += 1.0 + (pointers[row + 8] - pointers[row]) / 256.0 / static_cast<double>(steps);
+            cost += step % steps == steps - 1 ? 1.0 : 0.0;
+        }
+        longest = std::max(longest, cost);
+    }
+    const double mean = (250.0 * 9.0 + 20000.0 / 256.0) / static_cast<double>(blocks * 8);
+    QVERIFY2(longest < 1.35 * mean, qPrintable(QString("%1 of %2").arg(longest).arg(mean)));
+}
+
+void PlaneGemvTest::evenRowsNeedNoShares() {
+    std::vector<std::int32_t> pointers(2001);
+    for (std::size_t row = 0; row < pointers.size(); ++row) {
+        pointers[row] = static_cast<std::int32_t>(18 * row);
+    }
+    QVERIFY(planeShares(pointers, 4096, 12).empty());
+    QVERIFY(planeShares(std::vector<std::int32_t>{0}, 4096, 12).empty());
 }
 
 void PlaneGemvTest::refusals() {

@@ -1,32 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kernels/ops/plane_gemv/plane_gemv.h"
-
-#include <cuda_runtime.h>
+#include "kernels/ops/plane_gemv/plane_sparse.cuh"
 
 /// The activations of plane_gemv_gpu.cu: in fixed point, as bit planes, in shared memory.
 namespace lathe::cuda {
 
-constexpr int kWarp = 32;
-constexpr int kWorkers = 8; ///< warps of a block
-constexpr int kThreads = kWorkers * kWarp;
 constexpr int kProductColumns = 256; ///< of one tensor-core product
 constexpr int kXWords = 136;         ///< per product: 8 groups x 16 planes, and padding
 /// 1.5 * 2^23: added to a float, it leaves a small integer in the low bits.
 constexpr float kIntegerShift = 12582912.0F;
 constexpr int kIntegerShiftBits = 0x4B400000;
 constexpr float kLargestFixed = 32767.0F;
-
-struct PlaneArguments {
-    const unsigned char* planes;
-    const float* coefficients;
-    const float* x;
-    const float* bias;
-    float* y;
-    int in, out, steps;
-    int tilesEach, tilesMore; ///< of a block; so many blocks have one more
-};
 
 /// 16 of x: half a group, see xToPlanes.
 struct HalfGroup {
@@ -64,6 +49,20 @@ __device__ inline unsigned largestOf(const HalfGroup& group) {
         top = max(top, max(lower, upper) >> 1);
     }
     return top;
+}
+
+/// Rounds 16 x to 16 bits, in the order of columns.
+__device__ inline void
+storeFixed(const HalfGroup& group, float toFixed, int half, unsigned short* fixedX) {
+    unsigned short* to = fixedX + half / 16 * kProductColumns + half % 2 * 128 + half / 2 % 8 * 4;
+    const auto round = [&](float x) { return __float_as_uint(fmaf(x, toFixed, kIntegerShift)); };
+#pragma unroll
+    for (int v = 0; v < 4; ++v) {
+        const float4 x = group.x[v];
+        *reinterpret_cast<uint2*>(to + v * 32) = make_uint2(
+            __byte_perm(round(x.x), round(x.y), 0x5410),
+            __byte_perm(round(x.z), round(x.w), 0x5410));
+    }
 }
 
 /// Rounds 16 x to 16 bits and turns them into half a word for each bit, by the usual swaps of bits
@@ -120,9 +119,10 @@ struct FixedPoint {
 
 /// Writes x as bit planes to shared memory, in the order of the A operand of a binary product:
 /// word [product, plane % 8, group % 4, 2 * (group / 4) + plane / 8]. The first `Held` half groups
-/// of a thread are read once, any others twice.
-template <int Held>
-__device__ FixedPoint xToPlanes(const PlaneArguments& a, unsigned* xPlanes, unsigned* reduce) {
+/// of a thread are read once, any others twice. Before, the same memory holds x for `sparse`.
+template <int Held, class Sparse>
+__device__ FixedPoint
+xToPlanes(const PlaneArguments& a, unsigned* xPlanes, unsigned* reduce, Sparse& sparse) {
     const int thread = static_cast<int>(threadIdx.x);
     const int lane = thread % kWarp, warp = thread / kWarp;
     const int halves = a.steps * static_cast<int>(kPlaneStepColumns) / 16;
@@ -147,6 +147,24 @@ __device__ FixedPoint xToPlanes(const PlaneArguments& a, unsigned* xPlanes, unsi
     top = __reduce_max_sync(~0U, reduce[lane % kWorkers]);
     const float largest = fmaxf(__uint_as_float(top), 1e-33F); // a quotient that a float can hold
     const float toFixed = kLargestFixed / largest;
+    FixedPoint fixed{};
+    fixed.toFloat =
+        top < 0x7F800000U ? largest * (1.0F / kLargestFixed) : __int_as_float(0x7FFFFFFF);
+    if constexpr (Sparse::kIsSparse) {
+        auto* fixedX = reinterpret_cast<unsigned short*>(xPlanes);
+#pragma unroll
+        for (int i = 0; i < Held; ++i) {
+            if (thread + i * kThreads < halves) {
+                storeFixed(held[i], toFixed, thread + i * kThreads, fixedX);
+            }
+        }
+        for (int half = thread + Held * kThreads; half < halves; half += kThreads) {
+            storeFixed(loadX(a, half), toFixed, half, fixedX);
+        }
+        __syncthreads();
+        sparse.multiply(a, fixedX, fixed.toFloat);
+        __syncthreads();
+    }
     int sum = 0;
 #pragma unroll
     for (int i = 0; i < Held; ++i) {
@@ -163,9 +181,6 @@ __device__ FixedPoint xToPlanes(const PlaneArguments& a, unsigned* xPlanes, unsi
     }
     __syncthreads();
     const int all = lane < kWorkers ? static_cast<int>(reduce[kWorkers + lane]) : 0;
-    FixedPoint fixed{};
-    fixed.toFloat =
-        top < 0x7F800000U ? largest * (1.0F / kLargestFixed) : __int_as_float(0x7FFFFFFF);
     fixed.sum = static_cast<float>(__reduce_add_sync(~0U, all)) * fixed.toFloat;
     return fixed;
 }

@@ -20,6 +20,7 @@ namespace cuda {
 void launch(ExecContext& context, const PlaneArrange& op);
 void launch(ExecContext& context, const PlaneGemv& op);
 bool acceptsPlanes(const PlaneGemv& op);
+std::int64_t multiprocessors(ExecContext& context);
 } // namespace cuda
 #endif
 
@@ -30,6 +31,9 @@ constexpr int kFewestBits = 2;
 constexpr int kMostBits = 4;
 /// 16 bytes for each of 32 lanes.
 constexpr std::int64_t kPieceWords = 128;
+
+bool hasSparse(const PlaneGemv& op) { return op.sparse.rowPointers.data != nullptr; }
+
 bool isOdd(std::int64_t set) { return std::popcount(static_cast<std::uint64_t>(set)) % 2 == 1; }
 
 /// c_S of one row's table.
@@ -94,6 +98,22 @@ void scalarArrange(ExecContext& context, const PlaneArrange& op) {
     });
 }
 
+/// x times row o of the sparse part.
+double sparseProduct(const PlaneGemv& op, std::int64_t o) {
+    double sum = 0.0;
+    if (!hasSparse(op)) {
+        return sum;
+    }
+    const auto* pointers = op.sparse.rowPointers.ptr<std::int32_t>();
+    for (std::int32_t i = pointers[o]; i < pointers[o + 1]; ++i) {
+        const float value = op.sparse.values.dtype == DType::F16
+                                ? toFloat(op.sparse.values.ptr<Half>()[i])
+                                : op.sparse.values.ptr<float>()[i];
+        sum += double{value} * double{op.x.ptr<float>()[op.sparse.columns.ptr<std::uint16_t>()[i]]};
+    }
+    return sum;
+}
+
 void scalarGemv(ExecContext& context, const PlaneGemv& op) {
     const std::int64_t in = op.x.shape[1], out = op.y.shape[1];
     const std::int64_t bits = op.planes.shape[2];
@@ -121,7 +141,7 @@ void scalarGemv(ExecContext& context, const PlaneGemv& op) {
             }
             const float* coefficients = op.coefficients.ptr<float>() + o * entries;
             double y = bias != nullptr ? bias[o] : 0.0;
-            y += coefficients[0] * all;
+            y += coefficients[0] * all + sparseProduct(op, o);
             for (std::int64_t set = 1; set < entries; ++set) {
                 y += coefficients[set] * sums[static_cast<std::size_t>(set)];
             }
@@ -171,6 +191,15 @@ bool prefersPlanes(const ExecContext& context, int bits, std::int64_t in) {
     return table.front().target == Target::Cuda && table.front().accepts(op);
 }
 
+std::int64_t planeBlocks(ExecContext& context, std::int64_t out) {
+#ifdef LATHE_HAVE_CUDA
+    if (context.device().isCuda()) {
+        return std::min(planeTiles(out), cuda::multiprocessors(context));
+    }
+#endif
+    throw InternalError("blocks of a GPU were asked of " + context.device().name());
+}
+
 void run(ExecContext& context, const PlaneArrange& op) {
     const Arguments arguments("plane_arrange", context.device());
     checkBits("plane_arrange", op.bits);
@@ -200,6 +229,16 @@ void run(ExecContext& context, const PlaneGemv& op) {
     arguments.f32("coefficients", op.coefficients, planeCoefficientsShape(out, bits));
     if (op.bias.data != nullptr) {
         arguments.f32("bias", op.bias, {out});
+    }
+    if (hasSparse(op)) {
+        checkView(arguments, op.sparse, in);
+        arguments.i32("sparse.rowPointers", op.sparse.rowPointers, {out + 1});
+    }
+    if (op.shares.data != nullptr) {
+        arguments.rank("shares", op.shares, 2);
+        const std::int64_t blocks = (op.shares.shape[0] - 1) / kPlaneWorkers;
+        arguments.i32("shares", op.shares, {blocks * kPlaneWorkers + 1, 2});
+        LATHE_CHECK(blocks >= 1, "plane_gemv: shares of no block");
     }
     if (out == 0) {
         return;

@@ -3,6 +3,10 @@
 
 #include "kernels/core/exec_context.h"
 #include "kernels/core/tensor.h"
+#include "kernels/ops/spmv_csr/spmv_csr.h"
+
+#include <span>
+#include <vector>
 
 /// Look-up-table weights for the binary tensor cores. With b bits a code indexes a table T of 2^b
 /// entries; the Walsh expansion of T turns the look-up into sums over parities of the code's bits:
@@ -52,18 +56,35 @@ struct PlaneArrange {
 /// @throws InputError when shapes, dtypes, bits or devices do not fit.
 void run(ExecContext& context, const PlaneArrange& op);
 
-/// y = x * w^T (+ bias) for one x.
-/// @note Cost: out * (in * bits / 8 + 2^bits * 4) bytes read. The CUDA kernel rounds x to 16-bit
-///       fixed point: each x moves by at most 2^-16 of the largest magnitude, y by some 4e-5 of its
-///       norm for normal x. An x that is not finite makes all of y NaN.
-///       It reads planes and coefficients before the kernel in front of it ends: whoever writes
-///       them waits for the stream before the first product.
+/// Warps of a block of the CUDA kernel. A worker multiplies consecutive steps, also over the ends
+/// of tiles; a block has whole tiles.
+constexpr std::int64_t kPlaneWorkers = 8;
+/// Blocks of it for so many rows on the GPU of this context.
+std::int64_t planeBlocks(ExecContext& context, std::int64_t out);
+
+/// Where each worker of `blocks` blocks begins, and where the last one ends: tile and step, so that
+/// all take about as long, the values of a sparse part in their tiles counted. Of a tile that
+/// several workers share, each takes as many of its values as of its steps.
+/// @param rowPointers [out + 1], checked. @return [blocks * kPlaneWorkers + 1, 2]; empty when
+/// values are spread so evenly that equal numbers of steps are as good.
+std::vector<std::int32_t>
+planeShares(std::span<const std::int32_t> rowPointers, std::int64_t in, std::int64_t blocks);
+
+/// y = x * w^T (+ bias) for one x, where w is a table look-up and, if there is one, a sparse part.
+/// @note Cost: out * (in * bits / 8 + 2^bits * 4) bytes read, and the sparse part. The CUDA kernel
+///       rounds x to 16-bit fixed point for the look-up: each x moves by at most 2^-16 of the
+///       largest magnitude, y by some 4e-5 of its norm for normal x. An x that is not finite makes
+///       all of y NaN. Sums are in a fixed order: equal inputs, equal bits.
+///       It reads all but x before the kernel in front of it ends: whoever writes the rest waits
+///       for the stream before the first product.
 /// @see  SqueezeLLM (arXiv 2306.07629) section 4.3 for the format; docs/adr/0005-bit-planes.md.
 struct PlaneGemv {
     ConstView x;            ///< [1, in] F32
     ConstView planes;       ///< [tiles, steps, bits, 32, 4] I32, aligned to 16 bytes
     ConstView coefficients; ///< [8 * tiles, 2^bits] F32, aligned to 16 bytes
     ConstView bias{};       ///< [out] F32, or empty
+    SparseView sparse{};    ///< S [out, in], or all views empty
+    ConstView shares{};     ///< [workers + 1, 2] I32 of planeShares, or empty: equal shares
     TensorView y;           ///< [1, out] F32, overwritten
 };
 /// @throws InputError when shapes, dtypes or devices do not fit; Unsupported on a GPU that is not

@@ -37,35 +37,9 @@ struct Layout {
     static constexpr int kX = kReduce + 2 * kWorkers * 4;
     static_assert(kX % 16 == 0);
 
-    static std::size_t bytes(int steps) {
-        return kX + static_cast<std::size_t>(steps) * 2 * kXWords * 4;
-    }
-};
-
-/// The steps that a worker multiplies: consecutive ones, also over the ends of tiles. Workers of a
-/// block share its tiles evenly, where the end of a tile costs as much as a step.
-struct Share {
-    int tile, step; ///< the first
-    int count;      ///< of steps
-
-    __device__ Share(const PlaneArguments& a, int worker) {
-        const int block = static_cast<int>(blockIdx.x);
-        const int tiles = a.tilesEach + (block < a.tilesMore ? 1 : 0);
-        const int cost = a.steps + 1;
-        const auto placeOf = [&](int index, int& atTile) {
-            const int place = tiles * cost * index / kWorkers;
-            atTile = place / cost;
-            return min(place % cost, a.steps);
-        };
-        int endTile = 0;
-        step = placeOf(worker, tile);
-        const int endStep = placeOf(worker + 1, endTile);
-        count = (endTile - tile) * a.steps + endStep - step;
-        if (step == a.steps) {
-            step = 0;
-            ++tile;
-        }
-        tile += block * a.tilesEach + min(block, a.tilesMore);
+    static std::size_t bytes(const PlaneArguments& a) {
+        return kX + static_cast<std::size_t>(a.steps) * 2 * kXWords * 4 +
+               static_cast<std::size_t>(a.heldProducts) * kWorkers * 4;
     }
 };
 
@@ -201,8 +175,8 @@ struct Coefficients {
     }
 };
 
-/// Rows 2t and 2t + 1 of a tile (t: lane % 4), the same in all lanes of one t: the counts times the
-/// weights of their planes and coefficients.
+/// Rows 2t and 2t + 1 of a tile (t: lane % 4), in parts over the lanes of one t: the counts times
+/// the weights of their planes and coefficients.
 template <int Bits>
 __device__ float2
 combine(const int (&counts)[(1 << Bits) - 1][4], const float* coefficients, float toFloat) {
@@ -227,8 +201,11 @@ combine(const int (&counts)[(1 << Bits) - 1][4], const float* coefficients, floa
         }
     }
     const float weight = __int_as_float((127 + plane) << 23) * toFloat; // 2^plane
-    sum.x *= weight;
-    sum.y *= weight;
+    return {sum.x * weight, sum.y * weight};
+}
+
+/// The sums over the lanes of one t, in all of them.
+__device__ float2 addLanes(float2 sum) {
 #pragma unroll
     for (int distance = 4; distance < kWarp; distance *= 2) {
         sum.x += __shfl_xor_sync(~0U, sum.x, distance);
@@ -291,10 +268,11 @@ struct Rows {
 };
 
 /// Multiplies the steps of a worker. `x`: this lane's words of the planes of x.
-template <int Bits, int Slots>
+template <int Bits, int Slots, class Sparse>
 __device__ void multiplyShare(
     const PlaneArguments& a, const Share& share, Ring<Bits, Slots>& ring,
-    Coefficients<Bits>& coefficients, Rows& rows, std::uint32_t x, const FixedPoint& fixed) {
+    Coefficients<Bits>& coefficients, Rows& rows, std::uint32_t x, const Sparse& sparse,
+    const FixedPoint& fixed) {
     constexpr int kXStepBytes = 2 * kXWords * 4, kRowFloats = Coefficients<Bits>::kRowFloats;
     // Pieces with words of the first half only: read a step ahead where registers are left for it.
     constexpr int kEarly = Bits < 4 ? Bits / 2 : 0;
@@ -304,8 +282,13 @@ __device__ void multiplyShare(
     waitForCopies<Slots - 1>();
     loadPieces<0, kEarly>(words, ring.slot);
     uint4 xLow = loadShared(xStep);
-    int counts[(1 << Bits) - 1][4] = {};
-    int tile = share.tile, inTile = a.steps - share.step;
+    int counts[(1 << Bits) - 1][4];
+    clear(counts);
+    int tile = share.tile, fromStep = share.step, inTile = a.steps - share.step;
+    [[maybe_unused]] int begins = 0;
+    if constexpr (Sparse::kIsSparse) {
+        begins = rowBegin(a, tile, min(lane, kTileRows));
+    }
     bool begun = share.step == 0; // is the tile's first step among the counted?
     for (int left = share.count; left > 0; --left) {
         loadPieces<kEarly, Bits>(words, ring.slot);
@@ -327,14 +310,22 @@ __device__ void multiplyShare(
             coefficients.load(lane);
         }
         float2 sum = combine<Bits>(counts, coefficients.shared, fixed.toFloat);
+        clear(counts);
+        sum = addLanes(sum);
+        if constexpr (Sparse::kIsSparse) {
+            const float2 more = sparse.rows(a, begins, fromStep, a.steps - inTile);
+            sum.x += more.x;
+            sum.y += more.y;
+            begins = rowBegin(a, tile + 1, min(lane, kTileRows));
+        }
         if (begun) {
             const float* first = coefficients.shared + lane % 4 * 2 * kRowFloats;
             sum.x = fmaf(fixed.sum, first[0], sum.x);
             sum.y = fmaf(fixed.sum, first[kRowFloats], sum.y);
         }
         rows.add(a, tile, begun, ends, sum);
-        clear(counts);
         begun = true;
+        fromStep = 0;
         inTile = a.steps;
         ++tile;
         __syncwarp(); // the coefficients are read
@@ -342,7 +333,7 @@ __device__ void multiplyShare(
 }
 
 /// Weights are asked for before the kernel in front has ended.
-template <int Bits, int Slots>
+template <int Bits, int Slots, class Sparse>
 __global__ void __launch_bounds__(kThreads, 2) planeGemvKernel(const PlaneArguments a) {
 #if __CUDA_ARCH__ >= 900
     using L = Layout<Bits, Slots>;
@@ -350,10 +341,14 @@ __global__ void __launch_bounds__(kThreads, 2) planeGemvKernel(const PlaneArgume
     const int warp = static_cast<int>(threadIdx.x) / kWarp;
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     cudaTriggerProgrammaticLaunchCompletion();
-    const Share share(a, warp);
+    const Share share(a, warp, Sparse::kIsSparse);
     Ring<Bits, Slots> ring(
         a, share, sharedAddress(shared + L::kRing) + warp * Slots * L::kStepBytes, lane);
     ring.fill(lane == 0);
+    auto* xPlanes = reinterpret_cast<unsigned*>(shared + L::kX);
+    Sparse sparse(
+        a, share.tile, share.step, share.count,
+        reinterpret_cast<unsigned char*>(xPlanes + a.steps * 2 * kXWords));
     Coefficients<Bits> coefficients(
         a, share.tile, lane,
         reinterpret_cast<float*>(shared + L::kCoefficients) + warp * kTileRows * L::kRowFloats);
@@ -362,11 +357,11 @@ __global__ void __launch_bounds__(kThreads, 2) planeGemvKernel(const PlaneArgume
     }
     Rows rows(share, shared + L::kHeads, shared + L::kHeadTiles);
     cudaGridDependencySynchronize(); // x may come from the kernel in front
-    auto* xPlanes = reinterpret_cast<unsigned*>(shared + L::kX);
     auto* reduce = reinterpret_cast<unsigned*>(shared + L::kReduce);
-    const FixedPoint fixed = a.steps * 32 <= kThreads ? xToPlanes<1>(a, xPlanes, reduce)
-                                                      : xToPlanes<3>(a, xPlanes, reduce);
-    multiplyShare(a, share, ring, coefficients, rows, sharedAddress(xPlanes) + lane * 16, fixed);
+    const FixedPoint fixed = a.steps * 32 <= kThreads ? xToPlanes<1>(a, xPlanes, reduce, sparse)
+                                                      : xToPlanes<3>(a, xPlanes, reduce, sparse);
+    multiplyShare(
+        a, share, ring, coefficients, rows, sharedAddress(xPlanes) + lane * 16, sparse, fixed);
     __syncthreads();
     rows.finish(a);
 #endif
@@ -375,6 +370,9 @@ __global__ void __launch_bounds__(kThreads, 2) planeGemvKernel(const PlaneArgume
 /// Two blocks share a multiprocessor, this kernel's and the next one's, when their shared memory
 /// fits its 228 KB.
 constexpr std::size_t kHalfOfShared = 113U * 1024U;
+/// Products with values of the sparse part that a worker keeps, which is more than it has of a
+/// matrix as large as it uses to be.
+constexpr int kHeldProducts = 512;
 /// Slots of a worker: so that a block holds some 64 to 84 KB of weights, or 48 to 60 where x needs
 /// the room.
 template <int Bits>
@@ -385,11 +383,14 @@ template <int Bits>
 constexpr int kFewSlots = Bits == 4   ? 3
                           : Bits == 3 ? 5
                                       : 6;
+/// At 4 bits, shares of up to twice as many steps gain from 96 KB: most of such a share is then
+/// under way before x is there. Longer ones lose by it.
+constexpr int kShortShareSlots = 6;
 
-template <int Bits, int Slots>
-void launchSlots(ExecContext& context, const PlaneArguments& a, int blocks) {
-    const std::size_t shared = Layout<Bits, Slots>::bytes(a.steps);
-    allowShared(planeGemvKernel<Bits, Slots>, shared);
+template <int Bits, int Slots, class Sparse>
+void launchKernel(ExecContext& context, const PlaneArguments& a, int blocks) {
+    const std::size_t shared = Layout<Bits, Slots>::bytes(a);
+    allowShared(planeGemvKernel<Bits, Slots, Sparse>, shared);
     cudaLaunchConfig_t config{};
     config.gridDim = static_cast<unsigned>(blocks);
     config.blockDim = kThreads;
@@ -400,15 +401,29 @@ void launchSlots(ExecContext& context, const PlaneArguments& a, int blocks) {
     overlap.val.programmaticStreamSerializationAllowed = 1;
     config.attrs = &overlap;
     config.numAttrs = 1;
-    check(cudaLaunchKernelEx(&config, planeGemvKernel<Bits, Slots>, a), "plane_gemv");
+    check(cudaLaunchKernelEx(&config, planeGemvKernel<Bits, Slots, Sparse>, a), "plane_gemv");
+}
+
+template <int Bits, int Slots>
+void launchSlots(ExecContext& context, const PlaneArguments& a, int blocks) {
+    if (a.rowPointers != nullptr) {
+        launchKernel<Bits, Slots, SparseShare>(context, a, blocks);
+    } else {
+        launchKernel<Bits, Slots, NoSparse>(context, a, blocks);
+    }
 }
 
 template <int Bits>
-void launchBits(ExecContext& context, PlaneArguments a, int tiles) {
-    const int blocks = std::min(tiles, context.cuda()->multiprocessors);
+void launchBits(ExecContext& context, PlaneArguments a, int tiles, int blocks) {
     a.tilesEach = tiles / blocks;
     a.tilesMore = tiles % blocks;
-    if (Layout<Bits, kManySlots<Bits>>::bytes(a.steps) <= kHalfOfShared) {
+    if constexpr (Bits == 4) {
+        const bool isShort = tiles * a.steps <= 2 * kShortShareSlots * kWorkers * blocks;
+        if (isShort && Layout<Bits, kShortShareSlots>::bytes(a) <= kHalfOfShared) {
+            return launchSlots<Bits, kShortShareSlots>(context, a, blocks);
+        }
+    }
+    if (Layout<Bits, kManySlots<Bits>>::bytes(a) <= kHalfOfShared) {
         launchSlots<Bits, kManySlots<Bits>>(context, a, blocks);
     } else {
         launchSlots<Bits, kFewSlots<Bits>>(context, a, blocks);
@@ -430,42 +445,53 @@ bool acceptsPlanes(const PlaneGemv& op) {
     static const bool isBuilt = [] { // for an older GPU the kernel is empty
         cudaFuncAttributes attributes{};
         check(
-            cudaFuncGetAttributes(&attributes, planeGemvKernel<4, kManySlots<4>>),
+            cudaFuncGetAttributes(&attributes, planeGemvKernel<4, kManySlots<4>, NoSparse>),
             "cudaFuncGetAttributes");
         return attributes.ptxVersion >= 90;
     }();
     return isBuilt;
 }
 
+std::int64_t multiprocessors(ExecContext& context) { return context.cuda()->multiprocessors; }
+
 void launch(ExecContext& context, const PlaneGemv& op) {
     if (op.x.shape[1] == 0) { // no steps, so no worker would write y
         return op.bias.empty() ? cuda::fillZero(context, op.y) : cuda::copy(context, op.bias, op.y);
     }
     const std::int64_t bits = op.planes.shape[2];
+    const bool hasValues = !op.sparse.values.empty();
     const PlaneArguments a{
         .planes = reinterpret_cast<const unsigned char*>(op.planes.data),
         .coefficients = op.coefficients.ptr<float>(),
         .x = op.x.ptr<float>(),
         .bias = op.bias.empty() ? nullptr : op.bias.ptr<float>(),
         .y = op.y.ptr<float>(),
+        .rowPointers = hasValues ? op.sparse.rowPointers.ptr<int>() : nullptr,
+        .columns = op.sparse.columns.ptr<std::uint16_t>(),
+        .values = op.sparse.values.data,
+        .halfValues = op.sparse.values.dtype == DType::F16,
+        .heldProducts = hasValues ? kHeldProducts : 0,
+        .shares = op.shares.empty() ? nullptr : op.shares.ptr<int2>(),
         .in = static_cast<int>(op.x.shape[1]),
         .out = static_cast<int>(op.y.shape[1]),
         .steps = static_cast<int>(op.planes.shape[1]),
         .tilesEach = 0,
         .tilesMore = 0};
     const auto tiles = static_cast<int>(op.planes.shape[0]);
+    const int blocks = op.shares.empty() ? std::min(tiles, context.cuda()->multiprocessors)
+                                         : static_cast<int>(op.shares.shape[0] / kPlaneWorkers);
     switch (bits) {
     case 1:
-        launchBits<1>(context, a, tiles);
+        launchBits<1>(context, a, tiles, blocks);
         break;
     case 2:
-        launchBits<2>(context, a, tiles);
+        launchBits<2>(context, a, tiles, blocks);
         break;
     case 3:
-        launchBits<3>(context, a, tiles);
+        launchBits<3>(context, a, tiles, blocks);
         break;
     default:
-        launchBits<4>(context, a, tiles);
+        launchBits<4>(context, a, tiles, blocks);
     }
     checkLaunch(context, "plane_gemv");
 }

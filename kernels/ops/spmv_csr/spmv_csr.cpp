@@ -96,6 +96,8 @@ void addScalar(ExecContext& context, const AddSparse& op) {
     op.w.dtype == DType::F16 ? addTo<Half>(context, op) : addTo<float>(context, op);
 }
 
+} // namespace
+
 void checkView(const Arguments& arguments, const SparseView& sparse, std::int64_t in) {
     LATHE_CHECK(
         in <= kMostSparseColumns,
@@ -107,8 +109,6 @@ void checkView(const Arguments& arguments, const SparseView& sparse, std::int64_
     arguments.check("values", sparse.values, sparse.values.shape, {DType::F16, DType::F32});
     arguments.check("columns", sparse.columns, sparse.values.shape, {DType::U16});
 }
-
-} // namespace
 
 template <>
 std::span<const Kernel<SpmvCsr>> kernelsOf<SpmvCsr>() {

@@ -8,6 +8,8 @@
 /// @see SqueezeLLM (arXiv 2306.07629) section 4.2.
 namespace lathe {
 
+class Arguments;
+
 /// Most columns that 16 bits can name.
 inline constexpr std::int64_t kMostSparseColumns = 65536;
 
@@ -19,6 +21,9 @@ struct SparseView {
     ConstView columns;     ///< [count] U16, each below `in`, ascending within a row
     ConstView values;      ///< [count] F16 | F32
 };
+
+/// @throws InputError unless the views can be a matrix with `in` columns.
+void checkView(const Arguments& arguments, const SparseView& sparse, std::int64_t in);
 
 /// y += x * S^T. The products of one result are added in a fixed order: equal inputs, equal bits.
 struct SpmvCsr {

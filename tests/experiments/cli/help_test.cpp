@@ -112,7 +112,8 @@ void CliHelpTest::flagsKeepTheirNames_data() {
     QTest::newRow("model.info") << "model.info" << QStringList{"model"};
     QTest::newRow("bench.decode") << "bench.decode"
                                   << QStringList{"shape", "bits", "batch", "context"};
-    QTest::newRow("bench.gemv") << "bench.gemv" << QStringList{"shape", "bits", "batch"};
+    QTest::newRow("bench.gemv") << "bench.gemv"
+                                << QStringList{"shape", "bits", "batch", "sparsity", "skew"};
 }
 
 void CliHelpTest::flagsKeepTheirNames() {

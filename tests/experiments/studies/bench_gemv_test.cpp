@@ -16,6 +16,9 @@ private slots:
     void numbersAreFinite_data();
     void numbersAreFinite();
     void countsBytes();
+    void sparsePart_data();
+    void sparsePart();
+    void refusesSparseDense();
     void refusesBadShapes();
 };
 
@@ -52,6 +55,34 @@ void BenchGemvTest::countsBytes() {
     const Json dense = metricsOf(specOf("bench.gemv", {{"shape", "8x40"}, {"bits", 16}}));
     QCOMPARE(dense.at("bytes").get<int>(), 8 * 40 * 2 + (40 + 8) * 4);
     QCOMPARE(dense.at("speedup_over_fp16").get<double>(), 1.0);
+}
+
+void BenchGemvTest::sparsePart_data() {
+    QTest::addColumn<double>("percent");
+    QTest::addColumn<double>("skew");
+    QTest::addColumn<int>("values");
+    QTest::newRow("even") << 5.0 << 0.0 << 960;
+    QTest::newRow("skewed") << 1.0 << 0.4 << 192;
+    QTest::newRow("a row cannot hold its share") << 10.0 << 1.0 << 2 * 64;
+}
+
+/// The product is compared with a sum in double precision before it is timed.
+void BenchGemvTest::sparsePart() {
+    QFETCH(double, percent);
+    QFETCH(double, skew);
+    QFETCH(int, values);
+    const Json metrics = metricsOf(specOf(
+        "bench.gemv", {{"shape", "300x64"}, {"bits", 3}, {"sparsity", percent}, {"skew", skew}}));
+    const int dense = 300 * 24 + 300 * 8 * 2 + (64 + 300) * 4;
+    QCOMPARE(metrics.at("bytes").get<int>(), dense + 301 * 4 + values * 4);
+    QVERIFY(metrics.at("sparse_cost").get<double>() > 0.0);
+    QVERIFY(metrics.at("max_error").get<double>() < 1e-5);
+}
+
+void BenchGemvTest::refusesSparseDense() {
+    const auto run = runToEnd(specOf("bench.gemv", {{"bits", 16}, {"sparsity", 0.45}}));
+    QCOMPARE(run.exitStatus, 2);
+    QVERIFY(run.last.message.find("--sparsity") != std::string::npos);
 }
 
 void BenchGemvTest::refusesBadShapes() {
