@@ -19,7 +19,8 @@ constexpr std::int64_t kGroupRows = 8;
 /// to fill it.
 constexpr std::int64_t kCpuTileBytes = std::int64_t{1} << 20;
 constexpr std::int64_t kCudaTileBytes = std::int64_t{64} << 20;
-constexpr std::int64_t kHalfTileBytes = std::int64_t{32} << 20;
+/// In half precision one product is faster than several: most matrices are one tile.
+constexpr std::int64_t kHalfTileBytes = std::int64_t{192} << 20;
 
 std::int64_t mostPackedRows(const ExecContext& context, const LutWeight& weight) {
     return lutGemvMostRows(context, weight.bits, weight.in);

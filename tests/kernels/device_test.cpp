@@ -105,6 +105,13 @@ private slots:
         LATHE_VERIFY_THROWS(ExecContext(Device{}, {.target = Target::Cuda}), DeviceError, "cuda");
     }
 
+    void aProcessorRefusesHalfProducts() {
+        LATHE_VERIFY_THROWS(
+            ExecContext(Device{}, {.threads = 1, .products = Products::Half}), Unsupported,
+            "half precision");
+        QCOMPARE(ExecContext(Device{}, {.threads = 1}).products(), Products::Float32);
+    }
+
     void cpuTablesFallBackCudaTablesDoNot() {
         QVERIFY(serves(Target::Avx512, Target::Avx2));
         QVERIFY(serves(Target::Avx512, Target::Scalar));

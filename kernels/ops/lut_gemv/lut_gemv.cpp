@@ -27,8 +27,10 @@ namespace {
 /// Weights that one job of the pool decodes at least: some ten microseconds of work.
 constexpr std::int64_t kGrainWeights = 64 * 1024;
 
-/// Rows of x that the kernels of the processor take.
+/// Rows of x that the kernels of the processor take, and up to which a GPU decodes faster than it
+/// dequantizes: measured, see docs/adr/0008-many-rows.md.
 constexpr std::int64_t kFewRows = 8;
+constexpr std::int64_t kMostHalfRows = 48;
 constexpr std::int64_t kMostRows = 64;
 
 std::int64_t grainRows(std::int64_t in) {
@@ -195,10 +197,14 @@ std::int64_t lutGemvMostRows(const ExecContext& context, int bits, std::int64_t 
     }
     LutGemv op{};
     op.bits = bits;
+    op.x.shape = Shape{kMostRows, in};
     op.packed.shape = Shape{0, packedWords(in, bits)};
     op.packed.device = context.device();
     const auto table = kernelsOf<LutGemv>();
-    return table.front().accepts != nullptr && table.front().accepts(op) ? kMostRows : kFewRows;
+    if (table.front().accepts == nullptr || !table.front().accepts(op)) {
+        return kFewRows;
+    }
+    return context.products() == Products::Half ? kMostHalfRows : kMostRows;
 }
 
 void run(ExecContext& context, const LutGemv& op) {

@@ -394,8 +394,12 @@ bool isAligned(const void* data, std::size_t bytes) {
 
 } // namespace
 
-/// Compute capability 9.x, and rows of codes that begin on whole vectors.
+/// Compute capability 9.x, and rows of codes that begin on whole vectors. With 5 to 7 bits the
+/// plain kernel is faster at one row.
 bool acceptsRows(const LutGemv& op) {
+    if (op.x.shape[0] == 1 && op.bits >= 5 && op.bits <= 7) {
+        return false;
+    }
     int major = 0;
     check(
         cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, op.packed.device.index),

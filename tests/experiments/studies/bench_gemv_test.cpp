@@ -30,6 +30,7 @@ void BenchGemvTest::numbersAreFinite_data() {
     QTest::newRow("4 bit") << 4 << 1;
     QTest::newRow("8 bit, batch 8") << 8 << 8;
     QTest::newRow("dense") << 16 << 2;
+    QTest::newRow("4 bit, batch 20") << 4 << 20;
 }
 
 void BenchGemvTest::numbersAreFinite() {
@@ -46,6 +47,7 @@ void BenchGemvTest::numbersAreFinite() {
     QVERIFY(metrics.at("us_min").get<double>() <= metrics.at("us").get<double>());
     QVERIFY(metrics.at("us").get<double>() <= metrics.at("us_max").get<double>());
     QVERIFY(metrics.at("max_error").get<double>() < 1e-5);
+    QCOMPARE(metrics.contains("tflops"), batch > 8);
 }
 
 void BenchGemvTest::countsBytes() {
