@@ -80,7 +80,8 @@ void PlotMap::clear() {
 void PlotMap::setContent(
     const std::vector<PlotSeries>& series, const PlotAxes& axes,
     const std::set<qint64>& selection) {
-    m_range = rangeOf(series);
+    m_range = axes.zLow > 0.0 && axes.zHigh > axes.zLow ? QCPRange(axes.zLow, axes.zHigh)
+                                                        : rangeOf(series);
     showScale(axes);
     std::size_t count = 0;
     for (const PlotSeries& one : series) {
@@ -179,7 +180,7 @@ void PlotMap::addTile(const PlotPoint& point, bool selected) {
     m_tiles.push_back(tile);
 
     auto* value = new QCPItemText(&m_plot);
-    value->setText(siNumber(point.z, kValueDigits));
+    value->setText(point.label.isEmpty() ? siNumber(point.z, kValueDigits) : point.label);
     value->setFont(m_font);
     const bool onDark = Theme::contrast(colour, Qt::white) > Theme::contrast(colour, Qt::black);
     value->setColor(onDark ? Qt::white : Qt::black);

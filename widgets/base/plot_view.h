@@ -18,7 +18,8 @@ struct PlotPoint {
     double x = 0.0, y = 0.0;
     double yLow = 0.0, yHigh = 0.0; ///< NaN: no error bar
     qint64 id = 0;                  ///< what a click selects
-    QString label{};                ///< short text beside the mark ("3 bit"), may be empty
+    QString label{};                ///< short text beside the mark ("3 bit"), may be empty; in a
+                                    ///< map the tile's own, in place of the number
     double z = std::numeric_limits<double>::quiet_NaN(); ///< in a map: what the colour says
 };
 
@@ -44,6 +45,9 @@ struct PlotAxes {
     /// Not empty: a map. Each point is a tile around whole x and y, coloured by its z on a
     /// logarithmic scale that this labels; there are no marks and lines.
     QString zLabel{};
+    /// Of the colours; NaN: as far as the values go.
+    double zLow = std::numeric_limits<double>::quiet_NaN();
+    double zHigh = std::numeric_limits<double>::quiet_NaN();
     QStringList xNames{}, yNames{}; ///< of the whole coordinates from 0, in place of the numbers
     /// Lanes of a plot with numbers: the y axis has its numbers above the highest of them.
     std::vector<PlotPlace> yPlaces{};

@@ -3,6 +3,7 @@
 
 #include "engine/core/error.h"
 #include "widgets/base/state_view.h"
+#include "widgets/quant/budget_view.h"
 #include "widgets/quant/module_selection.h"
 #include "widgets/quant/sensitivity_view.h"
 #include "widgets/quant/sweep_controls.h"
@@ -40,12 +41,14 @@ QuantPanel::QuantPanel(PanelContext& context, QWidget* parent)
     : Panel(parent), m_context(context), m_split(new QSplitter(Qt::Horizontal)),
       m_controls(new SweepControls(context)), m_pages(new QStackedWidget), m_state(new StateView),
       m_modules(new ModuleSelection(this)), m_results(new SweepResults(*m_modules)),
-      m_sensitivities(new SensitivityView(context, *m_modules)), m_views(new QTabWidget) {
+      m_sensitivities(new SensitivityView(context, *m_modules)), m_budget(new BudgetView(context)),
+      m_views(new QTabWidget) {
     m_pages->addWidget(m_state);
     m_pages->addWidget(m_results);
     m_split->addWidget(m_controls);
     m_views->addTab(m_pages, tr("Sweep"));
     m_views->addTab(m_sensitivities, tr("Sensitivities"));
+    m_views->addTab(m_budget, tr("Budget"));
     m_views->setDocumentMode(true);
     m_split->addWidget(m_views);
     m_split->setChildrenCollapsible(false);
@@ -60,8 +63,12 @@ QuantPanel::QuantPanel(PanelContext& context, QWidget* parent)
     connect(m_state, &StateView::primaryClicked, this, &QuantPanel::primaryClicked);
     connect(m_controls, &SweepControls::edited, this, [this] {
         m_sensitivities->setDraft(m_controls->draft());
+        m_budget->setDraft(m_controls->draft());
     });
     connect(m_sensitivities, &SensitivityView::busyChanged, this, &Panel::busyChanged);
+    connect(m_budget, &BudgetView::busyChanged, this, &Panel::busyChanged);
+    connect(m_budget, &BudgetView::moduleSelected, m_modules, &ModuleSelection::select);
+    connect(m_modules, &ModuleSelection::changed, m_budget, &BudgetView::selectModule);
     connect(&context, &PanelContext::engineChanged, this, &QuantPanel::takeStudy);
     connect(&context, &PanelContext::modelsChanged, this, &QuantPanel::showPage);
     connect(&context, &PanelContext::runsChanged, this, &QuantPanel::takeRuns);
@@ -86,6 +93,8 @@ void QuantPanel::takeStudy() {
     }
     m_sensitivities->setDraft(m_controls->draft());
     m_sensitivities->refresh(); // whether they can be computed hangs on the engine
+    m_budget->setDraft(m_controls->draft());
+    m_budget->refresh();
     showPage();
 }
 
@@ -121,11 +130,16 @@ bool QuantPanel::load(qint64 runId) {
     return true;
 }
 
-bool QuantPanel::busy() const { return !m_active.empty() || m_sensitivities->busy(); }
+bool QuantPanel::busy() const {
+    return !m_active.empty() || m_sensitivities->busy() || m_budget->busy();
+}
 
 void QuantPanel::takeRuns() {
     if (m_sensitivities->isVisible()) {
         m_sensitivities->refresh();
+    }
+    if (m_budget->isVisible()) {
+        m_budget->refresh();
     }
     if (m_run.id == 0) {
         showLatest();
@@ -161,6 +175,7 @@ bool QuantPanel::useModel(const QString& path) {
 
 void QuantPanel::noteCancel(qint64 runId) {
     m_sensitivities->noteCancel(runId);
+    m_budget->noteCancel(runId);
     if (runId == m_run.id && m_run.isActive()) {
         m_run.cancelling = true;
         m_results->update(m_run, SweepRun::Head, {});
@@ -169,6 +184,7 @@ void QuantPanel::noteCancel(qint64 runId) {
 
 void QuantPanel::onEvents(std::span<const Event> events) {
     m_sensitivities->onEvents(events);
+    m_budget->onEvents(events);
     int changes = SweepRun::Nothing;
     std::set<int> cells;
     for (const Event& event : events) {
@@ -315,7 +331,8 @@ QJsonObject QuantPanel::saveState() const {
         {QStringLiteral("run"), QString::number(m_run.id)},
         {QStringLiteral("split"), QString::fromLatin1(m_split->saveState().toBase64())},
         {QStringLiteral("results"), m_results->saveState()},
-        {QStringLiteral("sensitivities"), m_sensitivities->saveState()}};
+        {QStringLiteral("sensitivities"), m_sensitivities->saveState()},
+        {QStringLiteral("budget"), m_budget->saveState()}};
 }
 
 void QuantPanel::restoreState(const QJsonObject& state) {
@@ -335,6 +352,7 @@ void QuantPanel::restoreState(const QJsonObject& state) {
         QByteArray::fromBase64(state[QStringLiteral("split")].toString().toLatin1()));
     m_results->restoreState(state[QStringLiteral("results")].toObject());
     m_sensitivities->restoreState(state[QStringLiteral("sensitivities")].toObject());
+    m_budget->restoreState(state[QStringLiteral("budget")].toObject());
     const qint64 id = state[QStringLiteral("run")].toString().toLongLong();
     if (id > 0 && id != m_run.id) {
         load(id);

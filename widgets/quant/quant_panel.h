@@ -12,6 +12,7 @@ class QTabWidget;
 
 namespace lathe {
 
+class BudgetView;
 class ModuleSelection;
 class SensitivityView;
 class StateView;
@@ -19,8 +20,8 @@ class SweepControls;
 class SweepResults;
 
 /// Quantization: chooses a sweep of `quant.sweep`, starts it, and shows one sweep, live or from the
-/// store. At the start that is the latest one. A second page shows the sensitivities of the chosen
-/// model and looks into its matrices. All pages share one selected matrix.
+/// store. At the start that is the latest one. Further pages show the sensitivities of the chosen
+/// model, look into its matrices and plan it under a budget. All pages share one selected matrix.
 class QuantPanel : public Panel {
     Q_OBJECT
 public:
@@ -41,6 +42,7 @@ public:
     SweepResults& results() { return *m_results; }
     SensitivityView& sensitivities() { return *m_sensitivities; }
     ModuleSelection& modules() { return *m_modules; }
+    BudgetView& budget() { return *m_budget; }
 
 private:
     enum class Primary { None, Run, RunAgain };
@@ -72,7 +74,8 @@ private:
     ModuleSelection* m_modules; ///< made before the views that share it
     SweepResults* m_results;
     SensitivityView* m_sensitivities;
-    QTabWidget* m_views; ///< the sweep, the sensitivities of the chosen model
+    BudgetView* m_budget;
+    QTabWidget* m_views; ///< the sweep; the sensitivities and the budget of the chosen model
 };
 
 } // namespace lathe
