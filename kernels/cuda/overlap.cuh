@@ -32,7 +32,8 @@ __device__ inline void waitForPrevious() {
 struct LaunchShape {
     dim3 grid{};
     unsigned threads = 1;
-    unsigned cluster = 1; ///< blocks along x that share their memory; above 1 on Hopper only
+    unsigned cluster = 1;        ///< blocks along x that share their memory; above 1 on Hopper only
+    bool besideProducts = false; ///< stands between products with large shared memory
 };
 
 template <class... Parameters>
@@ -56,6 +57,9 @@ void launchOverlapped(
         cluster.val.clusterDim.x = shape.cluster;
         cluster.val.clusterDim.y = 1;
         cluster.val.clusterDim.z = 1;
+    }
+    if (shape.besideProducts) {
+        preferShared(kernel);
     }
     check(cudaLaunchKernelEx(&config, kernel, arguments...), op);
     checkLaunch(context, op);

@@ -323,7 +323,8 @@ void launchShape(ExecContext& context, const DecodeArguments& a, unsigned slots)
         context, "decode_attention", decodeAttentionKernel<Width, Chunks>,
         {.grid = dim3(splits, static_cast<unsigned>(a.heads), slots),
          .threads = kThreads,
-         .cluster = splits},
+         .cluster = splits,
+         .besideProducts = true},
         a);
 }
 

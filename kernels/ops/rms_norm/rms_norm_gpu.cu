@@ -129,7 +129,9 @@ void launch(ExecContext& context, const AddRmsNorm& op) {
     };
     const std::int64_t cols = op.x.shape[1];
     const LaunchShape shape{
-        .grid = dim3(static_cast<unsigned>(op.x.shape[0])), .threads = kThreads};
+        .grid = dim3(static_cast<unsigned>(op.x.shape[0])),
+        .threads = kThreads,
+        .besideProducts = true};
     if (cols % 4 == 0 && cols <= 4 * kThreads * kHeld && aligned(op.x) && aligned(op.delta) &&
         aligned(op.gamma) && aligned(op.y)) {
         launchOverlapped(

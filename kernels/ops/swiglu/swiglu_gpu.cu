@@ -69,14 +69,17 @@ void launch(ExecContext& context, const SwiGlu& op) {
         suits(op.up) && suits(op.y)) {
         launchOverlapped(
             context, "swiglu", swiGluQuadKernel,
-            {.grid = dim3(static_cast<unsigned>(quadBlocks), across), .threads = kQuadThreads},
+            {.grid = dim3(static_cast<unsigned>(quadBlocks), across),
+             .threads = kQuadThreads,
+             .besideProducts = true},
             op.gate.ptr<float4>(), op.up.ptr<float4>(), op.y.ptr<float4>(), rows, cols / 4,
             op.stride / 4);
         return;
     }
     const auto blocks = static_cast<unsigned>(std::min<std::int64_t>((cols + 255) / 256, 4096));
     launchOverlapped(
-        context, "swiglu", swiGluKernel, {.grid = dim3(blocks, across), .threads = 256},
+        context, "swiglu", swiGluKernel,
+        {.grid = dim3(blocks, across), .threads = 256, .besideProducts = true},
         op.gate.ptr<float>(), op.up.ptr<float>(), op.y.ptr<float>(), rows, cols, op.stride);
 }
 
