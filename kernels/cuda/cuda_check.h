@@ -33,8 +33,8 @@ inline void checkLaunch(
 }
 
 /// Asks for the largest share of a multiprocessor's memory as shared memory. Kernels of one split
-/// can be there together; between others it is changed, for which the one in front has to end
-/// (measured: 4 us where two products with different sizes follow each other).
+/// can be there together; where another is needed the ones in front may have to end first. What it
+/// gains in a decoding step is told in docs/adr/0007-decode-graph.md.
 template <class KernelFunction>
 void preferShared(KernelFunction* kernel) {
     check(

@@ -158,6 +158,40 @@ __device__ void turn(const Shared<P>& shared, const float* x, float* to, int hal
     }
 }
 
+/// What a warp makes of its rows of the span, the first of which are in `next`, and of the fresh
+/// one.
+template <class P>
+__device__ Mixture<P> attend(
+    const DecodeArguments& a, const Shared<P>& shared, Rows<P> next, const float* keys,
+    const float* values, const Span& span) {
+    const int lane = static_cast<int>(threadIdx.x) % kWarp;
+    const int warp = static_cast<int>(threadIdx.x) / kWarp;
+    const int stride = a.kvHeads * a.headDim;
+    P query{};
+    query.load(shared.q, lane, a.headDim);
+    Mixture<P> mine;
+    for (int first = span.from + warp * P::kTogether; first < span.to;
+         first += kWarps * P::kTogether) {
+        const Rows<P> rows = next;
+        next = Rows<P>(keys, values, first + kWarps * P::kTogether, span.to, stride, a.headDim);
+        float scores[P::kTogether];
+#pragma unroll
+        for (int i = 0; i < P::kTogether; ++i) {
+            const float score = warpSum(query.dot(rows.keys[i])) * a.scale;
+            scores[i] = first + i < span.to ? score : -INFINITY;
+        }
+        mine.add(scores, rows.values);
+    }
+    if (span.fresh && warp == kWarps - 1) {
+        P key{}, value[1]{};
+        key.load(shared.k, lane, a.headDim);
+        value[0].load(shared.v, lane, a.headDim);
+        const float score[1] = {warpSum(query.dot(key)) * a.scale};
+        mine.add(score, value);
+    }
+    return mine;
+}
+
 /// What the warps have, added in their order.
 template <class P>
 __device__ void mergeWarps(Shared<P>& shared, const Mixture<P>& mine, int headDim) {
@@ -247,7 +281,6 @@ __global__ void __launch_bounds__(kThreads) decodeAttentionKernel(const DecodeAr
     using P = Part<Width, Chunks>;
     __shared__ Shared<P> shared;
     letNextBegin();
-    const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const int warp = static_cast<int>(threadIdx.x) / kWarp;
     const int slot = static_cast<int>(blockIdx.z), head = static_cast<int>(blockIdx.y);
     const int rank = static_cast<int>(blockIdx.x);
@@ -262,8 +295,7 @@ __global__ void __launch_bounds__(kThreads) decodeAttentionKernel(const DecodeAr
     }
     float* keys = a.keys[slot] + kvHead * a.headDim;
     float* values = a.values[slot] + kvHead * a.headDim;
-    int first = span.from + warp * P::kTogether;
-    Rows<P> next(keys, values, first, span.to, stride, a.headDim);
+    const Rows<P> next(keys, values, span.from + warp * P::kTogether, span.to, stride, a.headDim);
     for (int j = static_cast<int>(threadIdx.x); j < half; j += kThreads) {
         // Exact reduction of the argument, see rope_gpu.cu.
         sincosf(static_cast<float>(past) * a.frequencies[j], shared.sine + j, shared.cosine + j);
@@ -284,27 +316,7 @@ __global__ void __launch_bounds__(kThreads) decodeAttentionKernel(const DecodeAr
         }
     }
     __syncthreads();
-    P query{};
-    query.load(shared.q, lane, a.headDim);
-    Mixture<P> mine;
-    for (; first < span.to; first += kWarps * P::kTogether) {
-        const Rows<P> rows = next;
-        next = Rows<P>(keys, values, first + kWarps * P::kTogether, span.to, stride, a.headDim);
-        float scores[P::kTogether];
-#pragma unroll
-        for (int i = 0; i < P::kTogether; ++i) {
-            const float score = warpSum(query.dot(rows.keys[i])) * a.scale;
-            scores[i] = first + i < span.to ? score : -INFINITY;
-        }
-        mine.add(scores, rows.values);
-    }
-    if (span.fresh && warp == kWarps - 1) {
-        P key{}, value[1]{};
-        key.load(shared.k, lane, a.headDim);
-        value[0].load(shared.v, lane, a.headDim);
-        const float score[1] = {warpSum(query.dot(key)) * a.scale};
-        mine.add(score, value);
-    }
+    const Mixture<P> mine = attend(a, shared, next, keys, values, span);
     if (span.fresh && head % group == 0) { // no block reads this row from the cache
         const std::int64_t row = static_cast<std::int64_t>(past) * stride;
         for (int d = static_cast<int>(threadIdx.x); d < a.headDim; d += kThreads) {
