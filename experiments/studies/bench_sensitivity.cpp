@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/base/random.h"
 #include "engine/models/gradient_memory.h"
-#include "engine/models/llama_gradient.h"
+#include "engine/models/gradient_statistics.h"
 #include "engine/models/llama_random.h"
 #include "engine/models/weight_loader.h"
 #include "experiments/elapsed.h"
@@ -119,9 +119,8 @@ Json BenchSensitivity::run(const Spec& spec, StudyContext& context) const {
         deviceInfo(context.exec.device()));
     const auto model =
         randomLlama(config, weights, context.exec, [&](int) { context.run.checkpoint(); });
-    SensitivityRequest request{
-        .samples = randomSamples(model->vocabularySize(), params, spec.seed),
-        .onBlock = [&](const BlockSensitivities&) { gauge.look(); }};
+    GradientRequest request{.samples = randomSamples(model->vocabularySize(), params, spec.seed)};
+    const auto onBlock = [&](const BlockStatistics&) { gauge.look(); };
     const int repeats = std::max(spec.repeat, 1);
     int turn = 0; // 0: the warm-up
     request.onProgress = [&](double share, const std::string& what) {
@@ -129,17 +128,16 @@ Json BenchSensitivity::run(const Spec& spec, StudyContext& context) const {
         context.run.progress((turn + share) / (repeats + 1), what);
     };
     // Handles, scratch memory and kernels are there after one sample through the last block.
-    const SensitivityRequest warmUp{
+    const GradientRequest warmUp{
         .samples = {request.samples.front()},
         .wanted = [&](int block) { return block + 1 == model->config().layers; },
-        .onBlock = request.onBlock,
         .onProgress = request.onProgress};
-    computeSensitivities(context.run, context.exec, *model, warmUp);
+    computeSensitivities(context.run, context.exec, *model, warmUp, onBlock);
     double loss = 0.0;
     std::vector<double> seconds;
     for (turn = 1; turn <= repeats; ++turn) {
         const auto start = Clock::now();
-        loss = computeSensitivities(context.run, context.exec, *model, request);
+        loss = computeSensitivities(context.run, context.exec, *model, request, onBlock);
         seconds.push_back(secondsSince(start));
     }
     const auto samples = params.at("samples").get<std::int64_t>();
