@@ -228,6 +228,7 @@ void appendIdentity(const Linear& linear, std::vector<std::uintptr_t>& list) {
         list.push_back(static_cast<std::uintptr_t>(lut->bits));
         add(lut->table.view());
         add(lut->planes ? lut->planes->words.view() : ConstView{});
+        add(lut->planes && lut->planes->shares ? lut->planes->shares->view() : ConstView{});
         add(lut->sparse ? lut->sparse->values.view() : ConstView{});
     } else if (const auto* group = std::get_if<GroupWeight>(&linear.weight)) {
         list.push_back(static_cast<std::uintptr_t>(group->bits));
