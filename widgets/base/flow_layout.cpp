@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/base/flow_layout.h"
 
+#include <QHBoxLayout>
+#include <QLabel>
 #include <QWidget>
 
 #include <algorithm>
@@ -71,6 +73,19 @@ int FlowLayout::arrange(const QRect& rect, bool apply) const {
         lineHeight = std::max(lineHeight, size.height());
     }
     return y + lineHeight - rect.y();
+}
+
+QWidget* labelled(const QString& text, QWidget& buddy, const std::vector<QWidget*>& widgets) {
+    auto* group = new QWidget;
+    auto* row = new QHBoxLayout(group);
+    row->setContentsMargins(0, 0, 0, 0);
+    auto* label = new QLabel(text);
+    label->setBuddy(&buddy);
+    row->addWidget(label);
+    for (QWidget* widget : widgets) {
+        row->addWidget(widget);
+    }
+    return group;
 }
 
 } // namespace lathe

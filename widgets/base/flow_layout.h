@@ -30,4 +30,7 @@ private:
     std::vector<QLayoutItem*> m_items;
 };
 
+/// A label and what it names, kept on one line of a flow. The label's key goes to `buddy`.
+QWidget* labelled(const QString& text, QWidget& buddy, const std::vector<QWidget*>& widgets);
+
 } // namespace lathe

@@ -145,7 +145,7 @@ void PlotMap::addOutline(const std::vector<PlotSeries>& series, const std::set<q
     if (shown.drawn == 0) {
         return;
     }
-    for (const auto& [colour, width] : {std::pair{Qt::white, 4}, std::pair{Qt::black, 2}}) {
+    for (const auto& [colour, width] : {std::pair{Qt::white, 3}, std::pair{Qt::black, 1}}) {
         auto* frame = new QCPItemRect(&m_plot);
         frame->topLeft->setCoords(shown.xMin - kHalf, shown.yMax + kHalf);
         frame->bottomRight->setCoords(shown.xMax + kHalf, shown.yMin - kHalf);

@@ -124,6 +124,12 @@ bool PlotScene::isSelected(std::size_t series, const ShownPoint& point) const {
     return m_selectionShown && m_selection.contains(m_series[series].points[point.index].id);
 }
 
+/// A lane's name stands beside it already.
+bool PlotScene::inLegend(const PlotSeries& series) const {
+    return !series.name.isEmpty() &&
+           std::ranges::find(m_axes.yPlaces, series.name, &PlotPlace::name) == m_axes.yPlaces.end();
+}
+
 void PlotScene::rebuild() {
     m_plot.clearPlottables();
     for (QCPItemText* label : m_labels) {
@@ -143,7 +149,7 @@ void PlotScene::rebuild() {
     }
     int named = 0;
     for (const PlotSeries& one : m_series) {
-        named += one.name.isEmpty() ? 0 : 1;
+        named += inLegend(one) ? 1 : 0;
     }
     m_plot.legend->setVisible(named > 1);
     applyAxes();
@@ -172,10 +178,10 @@ void PlotScene::addSeries(std::size_t index) {
     if (series.marks) {
         graph->setScatterStyle(markOf(series, colour, kMarkSize));
     }
-    if (series.name.isEmpty() || dim) {
+    if (!inLegend(series) || dim) {
         graph->removeFromLegend();
     }
-    if (!series.name.isEmpty() && dim) {
+    if (inLegend(series) && dim) {
         addLegendEntry(series);
     }
     addErrorBars(index, colour);

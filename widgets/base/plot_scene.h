@@ -56,6 +56,7 @@ private:
     bool dims() const { return m_selectionShown && !m_selection.empty(); }
     void addLegendEntry(const PlotSeries& series);
     bool isSelected(std::size_t series, const ShownPoint& point) const;
+    bool inLegend(const PlotSeries& series) const;
     QColor colourOf(const PlotSeries& series) const;
 
     QCustomPlot& m_plot;

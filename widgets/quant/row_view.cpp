@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/quant/row_view.h"
 
-#include "widgets/base/plot_data.h"
+#include "widgets/base/flow_layout.h"
 #include "widgets/base/theme.h"
 
-#include <QHBoxLayout>
 #include <QLabel>
 #include <QLocale>
 #include <QSignalBlocker>
@@ -74,25 +73,13 @@ void RowView::build() {
     m_errors->setAccessibleName(tr("Weighted errors of the row"));
     m_errors->setToolTip(
         tr("Sum of sensitivity × squared error over the row, before tables are rounded to F16"));
-    auto* controls = new QHBoxLayout;
-    for (const auto& [text, widget] :
-         {std::pair{tr("R&ow"), m_row}, std::pair{tr("&Bits"), m_bits}}) {
-        auto* label = new QLabel(text);
-        label->setBuddy(widget);
-        controls->addWidget(label);
-        if (widget == m_bits) {
-            controls->addWidget(m_slider);
-        }
-        controls->addWidget(widget);
-        if (widget == m_row) {
-            controls->addWidget(m_share);
-            controls->addSpacing(8);
-        }
-    }
-    controls->addStretch(1);
+    auto* controls = new FlowLayout;
+    controls->setSpacing(6);
+    controls->addWidget(labelled(tr("R&ow"), *m_row, {m_row, m_share}));
+    controls->addWidget(labelled(tr("&Bits"), *m_bits, {m_slider, m_bits}));
     controls->addWidget(m_export);
     auto* column = new QVBoxLayout(this);
-    column->setContentsMargins(0, 0, 0, 0);
+    column->setContentsMargins(4, 0, 0, 0);
     column->addLayout(controls);
     column->addWidget(m_plot, 1);
     column->addWidget(m_errors);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/quant/tile_view.h"
 
+#include "widgets/base/flow_layout.h"
 #include "widgets/base/theme.h"
 
 #include <QComboBox>
-#include <QHBoxLayout>
 #include <QLabel>
 #include <QSpinBox>
 #include <QToolButton>
@@ -63,17 +63,14 @@ void TileView::build() {
     m_export->setAccessibleName(tr("Export the tiles"));
     m_export->setToolTip(tr("Write the tiles as PNG, SVG, PDF, CSV or JSON"));
     m_export->setFocusPolicy(Qt::StrongFocus);
-    auto* controls = new QHBoxLayout;
-    auto* label = new QLabel(tr("&Tiles of"));
-    label->setBuddy(m_quantity);
-    controls->addWidget(label);
-    controls->addWidget(m_quantity);
+    auto* controls = new FlowLayout;
+    controls->setSpacing(6);
+    controls->addWidget(labelled(tr("&Tiles of"), *m_quantity, {m_quantity}));
     controls->addWidget(m_method);
     controls->addWidget(m_bits);
-    controls->addStretch(1);
     controls->addWidget(m_export);
     auto* column = new QVBoxLayout(this);
-    column->setContentsMargins(0, 0, 0, 0);
+    column->setContentsMargins(0, 0, 4, 0);
     column->addLayout(controls);
     column->addWidget(m_plot, 1);
 }

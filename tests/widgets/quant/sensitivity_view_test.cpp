@@ -3,6 +3,7 @@
 
 #include "tests/widgets/quant/fake_context.h"
 #include "widgets/base/state_view.h"
+#include "widgets/quant/inspection_view.h"
 #include "widgets/quant/quant_panel.h"
 #include "widgets/quant/sensitivity_map.h"
 #include "widgets/quant/sweep_controls.h"
@@ -67,7 +68,8 @@ qint64 addRun(FakeContext& context, const Json& sums, const std::string& model =
 
 StateView* state(SensitivityView& view) {
     for (StateView* one : view.findChildren<StateView*>()) {
-        if (one->isVisibleTo(&view) && one->parentWidget()->inherits("QStackedWidget")) {
+        if (one->isVisibleTo(&view) && one->parentWidget()->inherits("QStackedWidget") &&
+            !view.inspection().isAncestorOf(one)) {
             return one;
         }
     }
