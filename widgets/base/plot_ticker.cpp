@@ -13,7 +13,7 @@ namespace {
 constexpr double kLinearRatio = 4.0;    ///< below: linear steps even on a log axis
 constexpr double kWholeSubTicks = 10.0; ///< whole steps below have nothing between
 constexpr int kMostNames = 40;          ///< on an axis; of more, only some are seen at a time
-constexpr double kNamesOfMany = 10.0;
+constexpr double kNamesOfMany = 6.0;
 constexpr double kMantissaRatio = 2e3; ///< below: 1-2-5, above: whole decades
 } // namespace
 

@@ -34,6 +34,7 @@ constexpr int kEventPage = 10000;
 constexpr int kProgressSteps = 1000;
 constexpr int kSettleMs = 300;
 constexpr int kIconSize = 16;
+constexpr int kTilesWidth = 420;
 
 std::string textOf(const Json& object, const std::string& name) {
     const auto it = object.find(name);
@@ -67,6 +68,7 @@ void InspectionView::build() {
     m_split->addWidget(m_tiles);
     m_split->addWidget(m_row);
     m_split->setChildrenCollapsible(false);
+    m_split->setSizes({kTilesWidth, 3 * kTilesWidth / 2});
     m_split->setStretchFactor(0, 2);
     m_split->setStretchFactor(1, 3);
     m_tiles->setFocusProxy(const_cast<PlotView*>(&m_tiles->plot()));
