@@ -15,7 +15,9 @@ StudyInfo newSweep() {
     StudyInfo study = RecordedSweep::load().study;
     for (ParamSpec& param : study.params) {
         if (param.name == "method") {
-            param.choices = {"kmeans", "rtn", "squeezellm", "squeezellm-sparse", "gguf:FILE"};
+            param.choices = {"kmeans",     "lloyd",   "rtn",
+                             "squeezellm", "refined", "squeezellm-sparse",
+                             "gguf:FILE"};
         }
     }
     study.params.push_back(
