@@ -426,7 +426,7 @@ Measured measure(const Spec& spec, StudyContext& context, const Problem& p) {
     const std::int64_t least =
         std::max(static_cast<std::int64_t>(rotation.copies()), cuda ? cudaLaunches : 1);
     const auto launches = static_cast<int>(std::clamp<std::int64_t>(
-        kTimedBytes / p.bytes(), least, std::max<std::int64_t>(least, 4096)));
+        kTimedBytes / p.bytes(), least, std::max<std::int64_t>(least, 1024)));
     measured.timing =
         timeKernel(context.exec, std::max(spec.repeat, kMinimumRepeats), launches, [&](int turn) {
             if (!cuda) {
