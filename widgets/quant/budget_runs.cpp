@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/quant/budget_runs.h"
 
+#include "engine/core/json.h"
 #include "widgets/base/model_name.h"
+#include "widgets/quant/followed_run.h"
 
 #include <QCoreApplication>
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <span>
 
 namespace lathe {
@@ -18,22 +19,10 @@ constexpr double kFirstBits = 4.0; ///< average where no other limit is known
 constexpr double kAllBits = 32.0;  ///< a limit that no model exceeds
 constexpr const char* kCalibration[] = {
     "calibration", "calibration_clean", "calibration_samples", "calibration_length"};
-constexpr const char* kScoring[] = {"text", "clean", "window",     "stride",
-                                    "bos",  "tail",  "max_windows"};
+constexpr const char* kScoring[] = {"text", "clean",       "window", "stride",   "bos",
+                                    "tail", "max_windows", "draw",   "draw_seed"};
 
 QString tr(const char* text) { return QCoreApplication::translate("Budget", text); }
-
-std::string textOf(const Json& object, const char* name) {
-    const auto it = object.find(name);
-    return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
-
-/// NaN when there is no such number.
-double numberOf(const Json& object, const char* name) {
-    const auto it = object.find(name);
-    return it != object.end() && it->is_number() ? it->get<double>()
-                                                 : std::numeric_limits<double>::quiet_NaN();
-}
 
 /// Null when nothing is said.
 Json saidIn(const Json& params, const char* name) {
@@ -68,10 +57,10 @@ std::vector<MeasuredPlan> measuredPlans(qint64 run, const std::vector<CellRow>& 
     for (const CellRow& cell : cells) {
         const MeasuredPlan plan{
             .run = run,
-            .fileBytes = numberOf(cell.metrics, "planned_file_bytes"),
-            .kl = numberOf(cell.metrics, "kl_mean"),
-            .klLow = numberOf(cell.metrics, "kl_mean_low"),
-            .klHigh = numberOf(cell.metrics, "kl_mean_high"),
+            .fileBytes = numberOrNan(cell.metrics, "planned_file_bytes"),
+            .kl = numberOrNan(cell.metrics, "kl_mean"),
+            .klLow = numberOrNan(cell.metrics, "kl_mean_low"),
+            .klHigh = numberOrNan(cell.metrics, "kl_mean_high"),
             .text = QString::fromStdString(textOf(cell.metrics, "text_name"))};
         if (plan.fileBytes > 0.0 && std::isfinite(plan.kl)) {
             plans.push_back(plan);
@@ -81,10 +70,10 @@ std::vector<MeasuredPlan> measuredPlans(qint64 run, const std::vector<CellRow>& 
 }
 
 std::pair<LimitUnit, double> firstLimit(const Json& params, const BudgetCurves& curves) {
-    if (const double bytes = numberOf(params, "bytes"); bytes > 0.0) {
+    if (const double bytes = numberOrNan(params, "bytes"); bytes > 0.0) {
         return {LimitUnit::Bytes, bytes};
     }
-    const double bits = numberOf(params, "average_bits");
+    const double bits = numberOrNan(params, "average_bits");
     const bool limits = bits < curves.most(LimitUnit::AverageBits);
     return {LimitUnit::AverageBits, limits ? bits : kFirstBits};
 }

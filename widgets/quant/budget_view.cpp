@@ -2,10 +2,10 @@
 #include "widgets/quant/budget_view.h"
 
 #include "engine/core/error.h"
+#include "widgets/base/export_button.h"
 #include "widgets/base/model_name.h"
 #include "widgets/base/panel.h"
 #include "widgets/base/plot_view.h"
-#include "widgets/base/run_table_model.h"
 #include "widgets/base/theme.h"
 #include "widgets/quant/budget_limit_edit.h"
 #include "widgets/quant/budget_runs.h"
@@ -31,7 +31,6 @@ namespace {
 constexpr const char* kRuns = "study:quant.budget"; ///< as a query of the store
 constexpr int kMostRuns = 256;                      ///< looked through for those of the model
 constexpr int kMostDone = 40;                       ///< of it whose cells are read
-constexpr int kProgressSteps = 1000;
 constexpr int kFrameMs = 16;
 
 } // namespace
@@ -59,7 +58,7 @@ BudgetView::BudgetView(PanelContext& context, QWidget* parent)
     connect(m_stateView, &StateView::primaryClicked, this, &BudgetView::compute);
     connect(m_measure, &QPushButton::clicked, this, &BudgetView::measure);
     connect(m_export, &QPushButton::clicked, this, &BudgetView::chooseFolder);
-    connect(m_stop, &QPushButton::clicked, this, [this] { m_context.cancel(m_runId); });
+    connect(m_stop, &QPushButton::clicked, this, [this] { m_context.cancel(m_run.id()); });
     connect(m_plot, &PlotView::pointActivated, this, [this](qint64 run) {
         if (run > 0) {
             m_context.showRun(run);
@@ -81,9 +80,7 @@ void BudgetView::build() {
     m_head->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     m_stale->setWordWrap(true);
     m_matrix->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
-    m_progress->setRange(0, kProgressSteps);
-    m_progress->setFixedWidth(160);
-    m_progress->setAccessibleName(tr("Progress of the budget"));
+    setUpProgress(*m_progress, tr("Progress of the budget"));
     for (QPushButton* button : {m_compute, m_measure, m_export}) {
         button->setAccessibleName(button->text());
     }
@@ -128,13 +125,8 @@ QWidget* BudgetView::makePlanPart() {
 }
 
 QWidget* BudgetView::makePlotPart(PlotView* plot, const QString& name) {
-    auto* button = new QToolButton;
-    button->setIcon(Theme::icon(QStringLiteral("export")));
-    button->setText(tr("Export plot"));
-    button->setAccessibleName(name);
-    button->setToolTip(tr("Write it as PNG, SVG, PDF, CSV or JSON"));
-    button->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
-    button->setFocusPolicy(Qt::StrongFocus);
+    auto* button =
+        makeExportButton(tr("Export plot"), tr("Write it as PNG, SVG, PDF, CSV or JSON"), name);
     connect(button, &QToolButton::clicked, plot, &PlotView::exportInteractively);
     auto* part = new QWidget;
     auto* column = new QVBoxLayout(part);
@@ -145,15 +137,14 @@ QWidget* BudgetView::makePlotPart(PlotView* plot, const QString& name) {
     return part;
 }
 
-bool BudgetView::busy() const { return m_runId != 0 && !isFinal(m_state); }
+bool BudgetView::busy() const { return m_run.busy(); }
 
 void BudgetView::setDraft(const Spec& draft) {
     m_draft = draft;
     if (const std::string model = modelOf(draft); model != m_model) {
         m_model = model;
-        m_shownId = m_runId = 0;
-        m_phase.clear();
-        m_cancelling = false;
+        m_shownId = 0;
+        m_run.clear();
         m_curves = {};
         m_plan = {};
         m_measured.clear();
@@ -195,9 +186,7 @@ void BudgetView::takeRuns() {
             continue;
         }
         if (latest) {
-            m_runId = row.id;
-            m_state = row.state;
-            m_message = QString::fromStdString(row.message);
+            m_run.take(row);
             latest = false;
         }
         if (row.state == RunState::Done && ++done <= kMostDone && !m_measured.contains(row.id)) {
@@ -292,46 +281,24 @@ void BudgetView::showSelected() {
 }
 
 void BudgetView::onEvents(std::span<const Event> events) {
-    bool changed = false;
-    bool ended = false;
-    for (const Event& event : events) {
-        if (event.runId != m_runId || m_runId == 0) {
-            continue;
-        }
-        if (const auto* progress = std::get_if<Progress>(&event.payload)) {
-            m_phase = QString::fromStdString(progress->phase);
-            m_fraction = progress->fraction;
-            changed = true;
-        } else if (const auto* run = std::get_if<RunChanged>(&event.payload)) {
-            m_state = run->state;
-            m_message = QString::fromStdString(run->message);
-            changed = true;
-            ended = ended || isFinal(run->state);
-        }
-    }
-    if (ended) {
-        m_cancelling = false;
-        m_phase.clear();
+    const FollowedRun::Change change = m_run.take(events);
+    if (change == FollowedRun::Change::Ended) {
         refresh(); // curves and measured plans are in the store
-    } else if (changed) {
+    } else if (change == FollowedRun::Change::Some) {
         showPage();
     }
     noteBusy();
 }
 
 void BudgetView::noteCancel(qint64 runId) {
-    if (runId == m_runId && busy()) {
-        m_cancelling = true;
+    if (m_run.noteCancel(runId)) {
         showPage();
     }
 }
 
 void BudgetView::submit(const Spec& spec, const QString& title) {
     if (const qint64 id = m_context.submit(spec, title); id != 0) {
-        m_runId = id;
-        m_state = RunState::Queued;
-        m_fraction = 0.0;
-        m_message.clear();
+        m_run.begin(id);
         showPage();
         noteBusy();
     }
@@ -378,18 +345,13 @@ void BudgetView::exportTo(const QString& folder) {
 }
 
 QString BudgetView::problem() const {
-    if (m_context.engine() == nullptr) {
-        return tr("The engine has not started yet.");
-    }
-    if (m_context.study(kBudgetStudy) == nullptr) {
-        return tr("This engine cannot plan a budget.");
-    }
-    return m_model.empty() ? tr("Choose a model on the left.") : QString();
+    return runProblem(
+        m_context, kBudgetStudy, tr("This engine cannot plan a budget."), !m_model.empty());
 }
 
 void BudgetView::showButtons() {
     const QString why = problem();
-    const QString wait = busy() ? tr("Run %1 has not ended").arg(m_runId) : QString();
+    const QString wait = busy() ? tr("Run %1 has not ended").arg(m_run.id()) : QString();
     const QString no = why.isEmpty() ? wait : why;
     const auto set = [&no](QPushButton* button, const QString& tip) {
         button->setEnabled(no.isEmpty());
@@ -399,23 +361,13 @@ void BudgetView::showButtons() {
     set(m_measure, tr("Quantizes the model as planned and scores the text on the left with it"));
     set(m_export, tr("Quantizes the model as planned and writes it to a folder"));
     m_compute->setVisible(m_shownId != 0 && !busy()); // else the page in the middle has it
-    m_stop->setVisible(busy());
-    m_stop->setEnabled(!m_cancelling);
-    m_progress->setVisible(busy());
-    const double done = std::isfinite(m_fraction) ? std::clamp(m_fraction, 0.0, 1.0) : 0.0;
-    m_progress->setValue(static_cast<int>(std::lround(done * kProgressSteps)));
+    m_run.showIn(*m_progress, *m_stop);
 }
 
 void BudgetView::showPage() {
     showButtons();
-    const QString phase = m_cancelling        ? tr("cancelling…")
-                          : m_phase.isEmpty() ? runStateText(m_state)
-                                              : m_phase;
-    const QString active = busy() ? tr("Run %1 · %2").arg(m_runId).arg(phase) : QString();
-    const QString failed =
-        m_runId > m_shownId && m_state != RunState::Done && !busy()
-            ? tr("Run %1 %2: %3").arg(m_runId).arg(runStateText(m_state), m_message)
-            : QString();
+    const QString active = busy() ? m_run.activeText() : QString();
+    const QString failed = m_run.failedAfter(m_shownId) ? m_run.endText() : QString();
     const QString name = shortModelName(QString::fromStdString(m_model));
     const QString button = problem().isEmpty() ? tr("Compute curves") : QString();
     m_head->setText(busy() ? active : failed.isEmpty() || m_shownId == 0 ? m_headText : failed);
@@ -439,7 +391,7 @@ void BudgetView::showPage() {
     } else if (isDamaged) {
         showState(
             StateView::Kind::Error, tr("The curves of a run could not be read."), button, m_damage);
-    } else if (!failed.isEmpty() && m_state != RunState::Cancelled) {
+    } else if (!failed.isEmpty() && m_run.state() != RunState::Cancelled) {
         showState(StateView::Kind::Error, failed, button, {});
     } else if (m_model.empty() || !problem().isEmpty()) {
         showState(StateView::Kind::Empty, problem(), {}, {});

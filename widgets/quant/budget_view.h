@@ -2,9 +2,9 @@
 #pragma once
 
 #include "engine/core/spec.h"
-#include "experiments/store/run_reader.h"
 #include "widgets/base/state_view.h"
 #include "widgets/quant/budget_plots.h"
+#include "widgets/quant/followed_run.h"
 
 #include <QJsonObject>
 #include <QTimer>
@@ -50,7 +50,7 @@ public:
     /// Writes the planned model into a folder that does not exist yet.
     void exportTo(const QString& folder);
 
-    qint64 runId() const { return m_runId; }
+    qint64 runId() const { return m_run.id(); }
     const BudgetCurves& curves() const { return m_curves; }
     const MatrixPlan& plan() const { return m_plan; }
     BudgetLimitEdit& limit() { return *m_limit; }
@@ -90,16 +90,11 @@ private:
     std::string m_model;
     Spec m_shownSpec; ///< of the run whose curves are shown
     qint64 m_shownId = 0;
-    qint64 m_runId = 0; ///< the latest of the model
-    RunState m_state = RunState::Done;
-    QString m_message;      ///< of that run
+    FollowedRun m_run;      ///< the latest of the model
     QString m_problem;      ///< why the store could not be read
     qint64 m_damagedId = 0; ///< the latest run whose curves could not be read
     QString m_damage;       ///< and why
     QString m_headText;     ///< on the run whose curves are shown
-    QString m_phase;
-    double m_fraction = 0.0;
-    bool m_cancelling = false;
     bool m_wasBusy = false; ///< when that was last told
     BudgetCurves m_curves;
     MatrixPlan m_plan;

@@ -5,7 +5,6 @@
 #include "widgets/base/model_name.h"
 #include "widgets/base/panel.h"
 #include "widgets/base/plot_data.h"
-#include "widgets/base/run_table_model.h"
 #include "widgets/base/theme.h"
 #include "widgets/quant/module_selection.h"
 #include "widgets/quant/row_view.h"
@@ -22,7 +21,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 namespace lathe {
 
@@ -31,15 +29,9 @@ namespace {
 constexpr const char* kStudy = "quant.inspect";
 constexpr int kMostRuns = 256; ///< of one matrix, looked through
 constexpr int kEventPage = 10000;
-constexpr int kProgressSteps = 1000;
 constexpr int kSettleMs = 300;
 constexpr int kIconSize = 16;
 constexpr int kTilesWidth = 420;
-
-std::string textOf(const Json& object, const std::string& name) {
-    const auto it = object.find(name);
-    return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
 
 } // namespace
 
@@ -54,7 +46,7 @@ InspectionView::InspectionView(PanelContext& context, QWidget* parent)
     connect(&m_settle, &QTimer::timeout, this, &InspectionView::startIfQuick);
     connect(m_inspect, &QPushButton::clicked, this, &InspectionView::inspect);
     connect(m_stateView, &StateView::primaryClicked, this, &InspectionView::inspect);
-    connect(m_stop, &QPushButton::clicked, this, [this] { m_context.cancel(m_runId); });
+    connect(m_stop, &QPushButton::clicked, this, [this] { m_context.cancel(m_run.id()); });
     connect(m_tiles, &TileView::edited, this, &InspectionView::wantOther);
     connect(m_tiles, &TileView::rowChosen, this, [this](int row) { chooseRow(row, false); });
     connect(m_tiles, &TileView::rowActivated, this, [this](int row) { chooseRow(row, true); });
@@ -82,9 +74,7 @@ void InspectionView::build() {
 QWidget* InspectionView::makeHead() {
     m_head->setTextFormat(Qt::PlainText);
     m_head->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
-    m_progress->setRange(0, kProgressSteps);
-    m_progress->setFixedWidth(160);
-    m_progress->setAccessibleName(tr("Progress of the inspection"));
+    setUpProgress(*m_progress, tr("Progress of the inspection"));
     m_inspect->setIcon(Theme::icon(QStringLiteral("run")));
     m_inspect->setText(tr("Look into it"));
     m_inspect->setAccessibleName(tr("Look into the matrix"));
@@ -103,7 +93,7 @@ QWidget* InspectionView::makeHead() {
     return part;
 }
 
-bool InspectionView::busy() const { return m_runId != 0 && !isFinal(m_state); }
+bool InspectionView::busy() const { return m_run.busy(); }
 
 void InspectionView::setDraft(const Spec& draft) {
     const Spec before = wanted();
@@ -212,10 +202,11 @@ void InspectionView::takeStored() {
         }
     }
     if (!busy()) {
-        m_runId = latest ? latest->id : 0;
         m_runSpec = latest ? latest->spec : Spec{};
-        m_state = latest ? latest->state : RunState::Done;
-        m_message = latest ? QString::fromStdString(latest->message) : QString();
+        m_run.clear();
+        if (latest) {
+            m_run.take(*latest);
+        }
     }
     const std::optional<RunRow>& best = exact ? exact : other;
     if (best && (exact || !m_shown) && best->id != shownId()) {
@@ -244,32 +235,18 @@ void InspectionView::load(const RunRow& row) {
 }
 
 void InspectionView::onEvents(std::span<const Event> events) {
-    bool changed = false, ended = false, anyEnded = false;
-    for (const Event& event : events) {
+    const bool anyEnded = std::ranges::any_of(events, [](const Event& event) {
         const auto* run = std::get_if<RunChanged>(&event.payload);
-        anyEnded = anyEnded || (run != nullptr && isFinal(run->state));
-        if (event.runId != m_runId || m_runId == 0) {
-            continue;
-        }
-        if (const auto* progress = std::get_if<Progress>(&event.payload)) {
-            m_phase = QString::fromStdString(progress->phase);
-            m_fraction = progress->fraction;
-            changed = true;
-        } else if (run != nullptr) {
-            m_state = run->state;
-            m_message = QString::fromStdString(run->message);
-            changed = true;
-            ended = ended || isFinal(run->state);
-        }
-    }
-    if (ended) {
-        if (m_state != RunState::Done && !m_givesWay) {
+        return run != nullptr && isFinal(run->state);
+    });
+    const FollowedRun::Change change = m_run.take(events);
+    if (change == FollowedRun::Change::Ended) {
+        if (m_run.state() != RunState::Done && !m_givesWay) {
             m_refused = m_runSpec;
         }
-        m_cancelling = m_givesWay = false;
-        m_phase.clear();
+        m_givesWay = false;
         refresh(); // the numbers are in the store
-    } else if (changed) {
+    } else if (change == FollowedRun::Change::Some) {
         showPage();
     }
     noteBusy();
@@ -279,8 +256,7 @@ void InspectionView::onEvents(std::span<const Event> events) {
 }
 
 void InspectionView::noteCancel(qint64 runId) {
-    if (runId == m_runId && busy()) {
-        m_cancelling = true;
+    if (m_run.noteCancel(runId)) {
         showPage();
     }
 }
@@ -313,9 +289,9 @@ void InspectionView::startIfQuick() {
         return;
     }
     if (busy()) {
-        if (!isWanted(m_runSpec) && !m_cancelling) {
+        if (!isWanted(m_runSpec) && !m_run.cancelling()) {
             m_givesWay = true; // goes on with what is wanted once it has ended
-            m_context.cancel(m_runId);
+            m_context.cancel(m_run.id());
         }
         return;
     }
@@ -337,25 +313,16 @@ void InspectionView::inspect() {
     const Spec spec = wanted();
     const qint64 id = m_context.submit(spec, tr("Inspection of %1").arg(shortModuleName(m_module)));
     if (id != 0) {
-        m_runId = id;
+        m_run.begin(id);
         m_runSpec = spec;
-        m_state = RunState::Queued;
-        m_fraction = 0.0;
-        m_message.clear();
-        m_phase.clear();
         showPage();
         noteBusy();
     }
 }
 
 QString InspectionView::problem() const {
-    if (m_context.engine() == nullptr) {
-        return tr("The engine has not started yet.");
-    }
-    if (m_context.study(kStudy) == nullptr) {
-        return tr("This engine cannot look into matrices.");
-    }
-    return m_model.empty() ? tr("Choose a model on the left.") : QString();
+    return runProblem(
+        m_context, kStudy, tr("This engine cannot look into matrices."), !m_model.empty());
 }
 
 /// "layers.0.mlp.down_proj · 128 × 352 · squeezellm 4 bit: predicted KL 12.3 µ nat · run 12"
@@ -373,21 +340,14 @@ QString InspectionView::headText() const {
 
 void InspectionView::showPage() {
     const bool known = m_shown.has_value();
-    const bool failed = m_runId > shownId() && !busy() && m_state != RunState::Done;
+    const bool failed = m_run.failedAfter(shownId());
     const QString name = shortModuleName(m_module);
-    const QString phase = m_cancelling        ? tr("cancelling…")
-                          : m_phase.isEmpty() ? runStateText(m_state)
-                                              : m_phase;
-    const QString active = tr("Run %1 · %2").arg(m_runId).arg(phase);
-    const QString failure = tr("Run %1 %2: %3").arg(m_runId).arg(runStateText(m_state), m_message);
+    const QString active = m_run.activeText();
+    const QString failure = m_run.endText();
     const QString why = problem();
     const QString button = why.isEmpty() ? tr("Look into %1").arg(name) : QString();
     const bool stale = isStale();
-    m_progress->setVisible(busy());
-    const double done = std::isfinite(m_fraction) ? std::clamp(m_fraction, 0.0, 1.0) : 0.0;
-    m_progress->setValue(static_cast<int>(std::lround(done * kProgressSteps)));
-    m_stop->setVisible(busy());
-    m_stop->setEnabled(!m_cancelling);
+    m_run.showIn(*m_progress, *m_stop);
     m_inspect->setVisible(known && stale && !busy()); // else the page in the middle has it
     m_inspect->setEnabled(why.isEmpty());
     m_inspect->setToolTip(
@@ -418,7 +378,7 @@ void InspectionView::showPage() {
             {});
     } else if (busy()) {
         showState(StateView::Kind::Loading, active, {});
-    } else if (failed && m_state != RunState::Cancelled) {
+    } else if (failed && m_run.state() != RunState::Cancelled) {
         showState(StateView::Kind::Error, failure, button);
     } else {
         showState(

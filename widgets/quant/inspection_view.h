@@ -2,8 +2,8 @@
 #pragma once
 
 #include "engine/core/spec.h"
-#include "experiments/store/run_reader.h"
 #include "widgets/base/state_view.h"
+#include "widgets/quant/followed_run.h"
 #include "widgets/quant/inspection.h"
 
 #include <QJsonObject>
@@ -45,7 +45,7 @@ public:
     void noteCancel(qint64 runId);
     bool busy() const; ///< a run of this view has not ended
 
-    qint64 runId() const { return m_runId; }
+    qint64 runId() const { return m_run.id(); }
     qint64 shownId() const { return m_shown ? m_shown->runId : 0; }
     bool isStale() const; ///< what is shown is of other settings than wanted
     TileView& tiles() { return *m_tiles; }
@@ -83,15 +83,10 @@ private:
     int m_wantedRow = -1; ///< -1: the one with the largest weighted error
     std::optional<MatrixInspection> m_shown;
     Spec m_shownSpec;
-    Spec m_refused;     ///< what failed or was stopped is not computed again by itself
-    qint64 m_runId = 0; ///< the latest run of this matrix
+    Spec m_refused;    ///< what failed or was stopped is not computed again by itself
+    FollowedRun m_run; ///< the latest run of this matrix
     Spec m_runSpec;
-    RunState m_state = RunState::Done;
-    QString m_message; ///< of that run
-    QString m_problem; ///< why the store could not be read
-    QString m_phase;
-    double m_fraction = 0.0;
-    bool m_cancelling = false;
+    QString m_problem;       ///< why the store could not be read
     bool m_givesWay = false; ///< was cancelled for what is wanted by now
     bool m_wasBusy = false;
     QTimer m_settle; ///< so that stepping through matrices starts no run for each

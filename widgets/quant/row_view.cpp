@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/quant/row_view.h"
 
+#include "widgets/base/export_button.h"
 #include "widgets/base/flow_layout.h"
 #include "widgets/base/theme.h"
 
@@ -23,7 +24,9 @@ constexpr int kSliderWidth = 110;
 
 RowView::RowView(QWidget* parent)
     : QWidget(parent), m_row(new QSpinBox), m_share(new QLabel),
-      m_slider(new QSlider(Qt::Horizontal)), m_bits(new QSpinBox), m_export(new QToolButton),
+      m_slider(new QSlider(Qt::Horizontal)), m_bits(new QSpinBox),
+      m_export(makeExportButton(
+          tr("Export"), tr("Write the row as PNG, SVG, PDF, CSV or JSON"), tr("Export the row"))),
       m_plot(new PlotView), m_errors(new QLabel) {
     build();
     connect(m_row, &QSpinBox::valueChanged, this, &RowView::rowChosen);
@@ -62,12 +65,6 @@ void RowView::build() {
     for (QWidget* one : std::initializer_list<QWidget*>{m_slider, m_bits}) {
         one->setToolTip(tr("Bits of the tables below; all eight have been worked out already"));
     }
-    m_export->setIcon(Theme::icon(QStringLiteral("export")));
-    m_export->setText(tr("Export"));
-    m_export->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
-    m_export->setAccessibleName(tr("Export the row"));
-    m_export->setToolTip(tr("Write the row as PNG, SVG, PDF, CSV or JSON"));
-    m_export->setFocusPolicy(Qt::StrongFocus);
     m_errors->setTextFormat(Qt::RichText);
     m_errors->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
     m_errors->setAccessibleName(tr("Weighted errors of the row"));

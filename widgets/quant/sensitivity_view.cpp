@@ -2,9 +2,9 @@
 #include "widgets/quant/sensitivity_view.h"
 
 #include "engine/core/error.h"
+#include "widgets/base/export_button.h"
 #include "widgets/base/model_name.h"
 #include "widgets/base/panel.h"
-#include "widgets/base/run_table_model.h"
 #include "widgets/base/state_view.h"
 #include "widgets/base/theme.h"
 #include "widgets/quant/inspection_view.h"
@@ -23,7 +23,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 namespace lathe {
 
@@ -32,13 +31,6 @@ namespace {
 constexpr const char* kStudy = "quant.sensitivity";
 constexpr const char* kRuns = "study:quant.sensitivity"; ///< as a query of the store
 constexpr int kMostRuns = 256;                           ///< looked through for one of the model
-constexpr int kProgressSteps = 1000;
-
-std::string textOf(const Json& object, const std::string& name) {
-    const auto it = object.find(name);
-    return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
-
 double numberOf(const Json& object, const std::string& name) {
     const auto it = object.find(name);
     return it != object.end() && it->is_number() ? it->get<double>() : 0.0;
@@ -70,13 +62,15 @@ SensitivityView::SensitivityView(PanelContext& context, ModuleSelection& modules
       m_progress(new QProgressBar),
       m_compute(new QPushButton(Theme::icon(QStringLiteral("run")), tr("Compute sensitivities"))),
       m_stop(new QPushButton(Theme::icon(QStringLiteral("stop")), tr("Stop"))),
-      m_export(new QToolButton), m_pages(new QStackedWidget), m_stateView(new StateView),
-      m_plot(new PlotView), m_split(new QSplitter(Qt::Vertical)),
-      m_inspection(new InspectionView(context)) {
+      m_export(makeExportButton(
+          tr("Export plot"), tr("Write the map as PNG, SVG, PDF, CSV or JSON"),
+          tr("Export the map"))),
+      m_pages(new QStackedWidget), m_stateView(new StateView), m_plot(new PlotView),
+      m_split(new QSplitter(Qt::Vertical)), m_inspection(new InspectionView(context)) {
     build();
     connect(m_compute, &QPushButton::clicked, this, &SensitivityView::compute);
     connect(m_stateView, &StateView::primaryClicked, this, &SensitivityView::compute);
-    connect(m_stop, &QPushButton::clicked, this, [this] { m_context.cancel(m_runId); });
+    connect(m_stop, &QPushButton::clicked, this, [this] { m_context.cancel(m_run.id()); });
     connect(m_export, &QToolButton::clicked, m_plot, &PlotView::exportInteractively);
     connect(m_plot, &PlotView::pointSelected, this, [this](qint64 tile) {
         m_modules.select(moduleOf(tile));
@@ -100,17 +94,9 @@ SensitivityView::SensitivityView(PanelContext& context, ModuleSelection& modules
 void SensitivityView::build() {
     m_head->setTextFormat(Qt::PlainText);
     m_head->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
-    m_progress->setRange(0, kProgressSteps);
-    m_progress->setFixedWidth(160);
-    m_progress->setAccessibleName(tr("Progress of the sensitivities"));
+    setUpProgress(*m_progress, tr("Progress of the sensitivities"));
     m_compute->setAccessibleName(m_compute->text());
     m_stop->setAccessibleName(tr("Stop computing sensitivities"));
-    m_export->setIcon(Theme::icon(QStringLiteral("export")));
-    m_export->setText(tr("Export plot"));
-    m_export->setAccessibleName(tr("Export the map"));
-    m_export->setToolTip(tr("Write the map as PNG, SVG, PDF, CSV or JSON"));
-    m_export->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
-    m_export->setFocusPolicy(Qt::StrongFocus);
     m_plot->setEmptyText(tr("This run has no sums of matrices inside layers."));
     m_pages->addWidget(m_stateView);
     m_pages->addWidget(m_plot);
@@ -131,7 +117,7 @@ void SensitivityView::build() {
     column->addWidget(m_split, 1);
 }
 
-bool SensitivityView::computing() const { return m_runId != 0 && !isFinal(m_state); }
+bool SensitivityView::computing() const { return m_run.busy(); }
 bool SensitivityView::busy() const { return computing() || m_inspection->busy(); }
 
 void SensitivityView::setDraft(const Spec& draft) {
@@ -139,11 +125,10 @@ void SensitivityView::setDraft(const Spec& draft) {
     m_inspection->setDraft(draft);
     if (const std::string model = textOf(draft.params, "model"); model != m_model) {
         m_model = model;
-        m_shownId = m_runId = 0;
+        m_shownId = 0;
+        m_run.clear();
         m_names.clear();
         m_modules.select({}); // perhaps there is none of that name
-        m_phase.clear();
-        m_cancelling = false;
         m_plot->setSeries({});
         refresh();
     }
@@ -178,9 +163,7 @@ void SensitivityView::takeLatest() {
             continue;
         }
         if (latest) {
-            m_runId = row.id;
-            m_state = row.state;
-            m_message = QString::fromStdString(row.message);
+            m_run.take(row);
             latest = false;
         }
         if (row.state == RunState::Done) {
@@ -221,28 +204,10 @@ void SensitivityView::markModule() {
 
 void SensitivityView::onEvents(std::span<const Event> events) {
     m_inspection->onEvents(events);
-    bool changed = false;
-    bool ended = false;
-    for (const Event& event : events) {
-        if (event.runId != m_runId || m_runId == 0) {
-            continue;
-        }
-        if (const auto* progress = std::get_if<Progress>(&event.payload)) {
-            m_phase = QString::fromStdString(progress->phase);
-            m_fraction = progress->fraction;
-            changed = true;
-        } else if (const auto* run = std::get_if<RunChanged>(&event.payload)) {
-            m_state = run->state;
-            m_message = QString::fromStdString(run->message);
-            changed = true;
-            ended = ended || isFinal(run->state);
-        }
-    }
-    if (ended) {
-        m_cancelling = false;
-        m_phase.clear();
+    const FollowedRun::Change change = m_run.take(events);
+    if (change == FollowedRun::Change::Ended) {
         refresh(); // the sums are in the store
-    } else if (changed) {
+    } else if (change == FollowedRun::Change::Some) {
         showPage();
     }
     noteBusy();
@@ -250,8 +215,7 @@ void SensitivityView::onEvents(std::span<const Event> events) {
 
 void SensitivityView::noteCancel(qint64 runId) {
     m_inspection->noteCancel(runId);
-    if (runId == m_runId && computing()) {
-        m_cancelling = true;
+    if (m_run.noteCancel(runId)) {
         showPage();
     }
 }
@@ -281,23 +245,15 @@ void SensitivityView::compute() {
     const QString name = shortModelName(QString::fromStdString(m_model));
     const qint64 id = m_context.submit(spec, tr("Sensitivities of %1").arg(name));
     if (id != 0) {
-        m_runId = id;
-        m_state = RunState::Queued;
-        m_fraction = 0.0;
-        m_message.clear();
+        m_run.begin(id);
         showPage();
         noteBusy();
     }
 }
 
 QString SensitivityView::problem() const {
-    if (m_context.engine() == nullptr) {
-        return tr("The engine has not started yet.");
-    }
-    if (m_context.study(kStudy) == nullptr) {
-        return tr("This engine cannot compute sensitivities.");
-    }
-    return m_model.empty() ? tr("Choose a model on the left.") : QString();
+    return runProblem(
+        m_context, kStudy, tr("This engine cannot compute sensitivities."), !m_model.empty());
 }
 
 void SensitivityView::showButtons() {
@@ -305,14 +261,10 @@ void SensitivityView::showButtons() {
     m_compute->setEnabled(why.isEmpty() && !computing());
     m_compute->setToolTip(
         !why.isEmpty() ? why
-        : computing()  ? tr("Run %1 computes them").arg(m_runId)
+        : computing()  ? tr("Run %1 computes them").arg(m_run.id())
                        : tr("Backward passes over the calibration text; a sweep of squeezellm then "
                              "finds them in the cache"));
-    m_stop->setVisible(computing());
-    m_stop->setEnabled(!m_cancelling);
-    m_progress->setVisible(computing());
-    const double done = std::isfinite(m_fraction) ? std::clamp(m_fraction, 0.0, 1.0) : 0.0;
-    m_progress->setValue(static_cast<int>(std::lround(done * kProgressSteps)));
+    m_run.showIn(*m_progress, *m_stop);
     m_compute->setVisible(m_shownId != 0 && !computing()); // else the page in the middle has it
     m_export->setVisible(m_shownId != 0);
     m_inspection->setVisible(m_shownId != 0 || !m_modules.module().empty());
@@ -320,14 +272,8 @@ void SensitivityView::showButtons() {
 
 void SensitivityView::showPage() {
     showButtons();
-    const QString phase = m_cancelling        ? tr("cancelling…")
-                          : m_phase.isEmpty() ? runStateText(m_state)
-                                              : m_phase;
-    const QString active = computing() ? tr("Run %1 · %2").arg(m_runId).arg(phase) : QString();
-    const QString failed =
-        m_runId > m_shownId && m_state != RunState::Done && !computing()
-            ? tr("Run %1 %2: %3").arg(m_runId).arg(runStateText(m_state), m_message)
-            : QString();
+    const QString active = computing() ? m_run.activeText() : QString();
+    const QString failed = m_run.failedAfter(m_shownId) ? m_run.endText() : QString();
     const QString name = shortModelName(QString::fromStdString(m_model));
     const QString button = problem().isEmpty() ? tr("Compute sensitivities") : QString();
     m_head->setText(
@@ -341,7 +287,7 @@ void SensitivityView::showPage() {
         return;
     } else if (computing()) {
         showState(StateView::Kind::Loading, active, {}, {});
-    } else if (!failed.isEmpty() && m_state != RunState::Cancelled) {
+    } else if (!failed.isEmpty() && m_run.state() != RunState::Cancelled) {
         showState(StateView::Kind::Error, failed, button, {});
     } else if (m_model.empty() || !problem().isEmpty()) {
         showState(StateView::Kind::Empty, problem(), {}, {});

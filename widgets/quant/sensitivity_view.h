@@ -2,9 +2,9 @@
 #pragma once
 
 #include "engine/core/spec.h"
-#include "experiments/store/run_reader.h"
 #include "widgets/base/plot_view.h"
 #include "widgets/base/state_view.h"
+#include "widgets/quant/followed_run.h"
 
 #include <QJsonObject>
 
@@ -42,7 +42,7 @@ public:
     /// A run of this view has not ended.
     bool busy() const;
 
-    qint64 runId() const { return m_runId; }
+    qint64 runId() const { return m_run.id(); }
     const PlotView& plot() const { return *m_plot; }
     InspectionView& inspection() { return *m_inspection; }
 
@@ -73,15 +73,10 @@ private:
     ModuleSelection& m_modules;
     Spec m_draft;
     std::string m_model;
-    qint64 m_shownId = 0; ///< the run that the map shows
-    qint64 m_runId = 0;   ///< the latest of the model
-    RunState m_state = RunState::Done;
-    QString m_message;  ///< of that run
-    QString m_problem;  ///< why the store could not be read
-    QString m_headText; ///< on the run that is shown
-    QString m_phase;
-    double m_fraction = 0.0;
-    bool m_cancelling = false;
+    qint64 m_shownId = 0;             ///< the run that the map shows
+    FollowedRun m_run;                ///< the latest of the model
+    QString m_problem;                ///< why the store could not be read
+    QString m_headText;               ///< on the run that is shown
     std::vector<std::string> m_names; ///< of the tiles
     bool m_wasBusy = false;           ///< when that was last told
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/quant/sweep_results.h"
 
+#include "widgets/base/export_button.h"
 #include "widgets/base/plot.h"
 #include "widgets/base/row_table.h"
 #include "widgets/base/run_table_model.h"
 #include "widgets/base/table_csv.h"
 #include "widgets/base/theme.h"
+#include "widgets/quant/followed_run.h"
 #include "widgets/quant/module_selection.h"
 #include "widgets/quant/prediction.h"
 #include "widgets/quant/sample_view.h"
@@ -34,18 +36,6 @@ namespace lathe {
 namespace {
 
 constexpr int kIconSize = 18;
-constexpr int kProgressSteps = 1000;
-
-QToolButton* makeExportButton(const QString& text, const QString& tip) {
-    auto* button = new QToolButton;
-    button->setIcon(Theme::icon(QStringLiteral("export")));
-    button->setText(text);
-    button->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
-    button->setToolTip(tip);
-    button->setAccessibleName(text);
-    button->setFocusPolicy(Qt::StrongFocus);
-    return button;
-}
 
 QComboBox* makeMeasureBox(std::span<const Measure> measures, const QString& name) {
     auto* box = new QComboBox;
@@ -117,9 +107,7 @@ void SweepResults::build() {
     auto* head = new QHBoxLayout;
     m_head->setTextFormat(Qt::PlainText);
     m_head->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
-    m_progress->setRange(0, kProgressSteps);
-    m_progress->setFixedWidth(160);
-    m_progress->setAccessibleName(tr("Progress of the sweep"));
+    setUpProgress(*m_progress, tr("Progress of the sweep"));
     head->addWidget(m_headIcon);
     head->addWidget(m_head, 1);
     head->addWidget(m_progress);
@@ -322,8 +310,7 @@ void SweepResults::showHead() {
     const bool known = std::isfinite(m_run->fraction) && m_run->fraction > 0.0;
     const double cells =
         m_run->total > 0 ? static_cast<double>(m_run->doneCount()) / m_run->total : 0.0;
-    m_progress->setValue(static_cast<int>(
-        std::lround((known ? std::clamp(m_run->fraction, 0.0, 1.0) : cells) * kProgressSteps)));
+    showFraction(*m_progress, known ? m_run->fraction : cells);
 }
 
 void SweepResults::showPlot() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/quant/tile_view.h"
 
+#include "widgets/base/export_button.h"
 #include "widgets/base/flow_layout.h"
 #include "widgets/base/theme.h"
 
@@ -14,7 +15,10 @@ namespace lathe {
 
 TileView::TileView(QWidget* parent)
     : QWidget(parent), m_quantity(new QComboBox), m_method(new QComboBox), m_bits(new QSpinBox),
-      m_export(new QToolButton), m_plot(new PlotView) {
+      m_export(makeExportButton(
+          tr("Export"), tr("Write the tiles as PNG, SVG, PDF, CSV or JSON"),
+          tr("Export the tiles"))),
+      m_plot(new PlotView) {
     build();
     connect(m_quantity, &QComboBox::currentIndexChanged, this, &TileView::showTiles);
     connect(m_method, &QComboBox::currentIndexChanged, this, &TileView::edited);
@@ -57,12 +61,6 @@ void TileView::build() {
     m_bits->setSuffix(tr(" bit"));
     m_bits->setAccessibleName(tr("Bits that the tiles' errors are of"));
     m_bits->setToolTip(tr("Bits of the whole matrix for ΔW²; the row on the right has its own"));
-    m_export->setIcon(Theme::icon(QStringLiteral("export")));
-    m_export->setText(tr("Export"));
-    m_export->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
-    m_export->setAccessibleName(tr("Export the tiles"));
-    m_export->setToolTip(tr("Write the tiles as PNG, SVG, PDF, CSV or JSON"));
-    m_export->setFocusPolicy(Qt::StrongFocus);
     auto* controls = new FlowLayout;
     controls->setSpacing(6);
     controls->addWidget(labelled(tr("&Tiles of"), *m_quantity, {m_quantity}));

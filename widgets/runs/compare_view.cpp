@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/runs/compare_view.h"
 
+#include "widgets/base/export_button.h"
 #include "widgets/base/row_table.h"
 #include "widgets/base/run_table_model.h"
 #include "widgets/base/table_csv.h"
@@ -55,12 +56,8 @@ CompareView::CompareView(QWidget* parent)
         label->setTextFormat(Qt::PlainText);
         label->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     }
-    auto* button = new QToolButton;
-    button->setIcon(Theme::icon(QStringLiteral("export")));
-    button->setText(tr("Export results"));
-    button->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
-    button->setAccessibleName(tr("Export the compared results as CSV"));
-    button->setFocusPolicy(Qt::StrongFocus);
+    auto* button =
+        makeExportButton(tr("Export results"), {}, tr("Export the compared results as CSV"));
     auto* row = new QHBoxLayout;
     row->addWidget(m_head, 1);
     row->addWidget(m_equal);

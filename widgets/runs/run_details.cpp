@@ -2,6 +2,7 @@
 #include "widgets/runs/run_details.h"
 
 #include "engine/core/error.h"
+#include "widgets/base/export_button.h"
 #include "widgets/base/panel.h"
 #include "widgets/base/row_table.h"
 #include "widgets/base/run_table_model.h"
@@ -117,12 +118,7 @@ QWidget* RunDetails::makeCellsPage() {
     auto* row = new QHBoxLayout;
     row->setContentsMargins(8, 0, 8, 0);
     row->addStretch(1);
-    auto* button = new QToolButton;
-    button->setIcon(Theme::icon(QStringLiteral("export")));
-    button->setText(tr("Export table"));
-    button->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
-    button->setAccessibleName(tr("Export the cells as CSV"));
-    button->setFocusPolicy(Qt::StrongFocus);
+    auto* button = makeExportButton(tr("Export table"), {}, tr("Export the cells as CSV"));
     row->addWidget(button);
     column->addLayout(row);
     QTableView* table = makeTable(m_cells, tr("Cells of the run"));

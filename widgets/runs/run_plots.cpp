@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/runs/run_plots.h"
 
+#include "widgets/base/export_button.h"
 #include "widgets/base/theme.h"
 
 #include <QComboBox>
@@ -40,13 +41,8 @@ RunPlots::RunPlots(QWidget* parent)
     m_xLabel->setBuddy(m_xBox);
     auto* label = new QLabel(tr("Show"));
     label->setBuddy(m_yBox);
-    auto* button = new QToolButton;
-    button->setIcon(Theme::icon(QStringLiteral("export")));
-    button->setText(tr("Export plot"));
-    button->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
-    button->setAccessibleName(tr("Export plot"));
-    button->setToolTip(tr("Write the plot as PNG, SVG, PDF, CSV or JSON"));
-    button->setFocusPolicy(Qt::StrongFocus);
+    auto* button =
+        makeExportButton(tr("Export plot"), tr("Write the plot as PNG, SVG, PDF, CSV or JSON"));
     auto* row = new QHBoxLayout;
     row->addWidget(label);
     row->addWidget(m_yBox);

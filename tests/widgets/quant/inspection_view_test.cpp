@@ -102,6 +102,15 @@ struct ShownPanel {
         panel->show();
         return panel->sensitivities();
     }
+    /// With the inspection of one matrix in the store, and that matrix selected.
+    qint64 openStored() {
+        const qint64 id = context.writer().insertRun(
+            {.study = "quant.inspect", .params = {{"model", "lm-little"}, {"tensor", kUp}}}, "i");
+        post(context, inspectionEvents(id));
+        open();
+        panel->modules().select(kUp);
+        return id;
+    }
     InspectionView& view() { return panel->sensitivities().inspection(); }
     StateView* state() {
         for (StateView* one : view().findChildren<StateView*>()) {
@@ -189,11 +198,7 @@ private slots:
 
     void otherSettingsMakeItStale() {
         ShownPanel shown;
-        const qint64 id = shown.context.writer().insertRun(
-            {.study = "quant.inspect", .params = {{"model", "lm-little"}, {"tensor", kUp}}}, "i");
-        post(shown.context, inspectionEvents(id));
-        shown.open();
-        shown.panel->modules().select(kUp);
+        const qint64 id = shown.openStored();
         named<QSpinBox>(*shown.panel, "Bits that the tiles' errors are of")->setValue(2);
         QVERIFY(shown.view().isStale());
         QCOMPARE(shown.view().shownId(), id);
@@ -208,11 +213,7 @@ private slots:
 
     void aClickOnTilesChoosesTheRow() {
         ShownPanel shown;
-        const qint64 id = shown.context.writer().insertRun(
-            {.study = "quant.inspect", .params = {{"model", "lm-little"}, {"tensor", kUp}}}, "i");
-        post(shown.context, inspectionEvents(id));
-        shown.open();
-        shown.panel->modules().select(kUp);
+        shown.openStored();
         emit changeable(shown.view().tiles().plot()).pointSelected(5); // of rows 2 and 3
         QVERIFY(!shown.view().isStale());                              // that row is shown already
         shown.view().tiles().setQuantity(TileQuantity::SquaredError);
@@ -229,11 +230,7 @@ private slots:
 
     void bitsNeedNoEngine() {
         ShownPanel shown;
-        const qint64 id = shown.context.writer().insertRun(
-            {.study = "quant.inspect", .params = {{"model", "lm-little"}, {"tensor", kUp}}}, "i");
-        post(shown.context, inspectionEvents(id));
-        shown.open();
-        shown.panel->modules().select(kUp);
+        shown.openStored();
         RowView& row = shown.view().row();
         auto* slider = named<QSlider>(row, "Bits of the row's tables, slider");
         auto* box = named<QSpinBox>(row, "Bits of the row's tables");
@@ -394,11 +391,7 @@ private slots:
 
     void everythingThatTakesTheFocusHasAName() {
         ShownPanel shown;
-        const qint64 id = shown.context.writer().insertRun(
-            {.study = "quant.inspect", .params = {{"model", "lm-little"}, {"tensor", kUp}}}, "i");
-        post(shown.context, inspectionEvents(id));
-        shown.open();
-        shown.panel->modules().select(kUp);
+        shown.openStored();
         QVERIFY(shown.state() == nullptr);
         QCOMPARE(namelessWidgets(*shown.panel), QStringList());
     }
