@@ -3,12 +3,11 @@
 
 #include "engine/core/cache_folder.h"
 #include "engine/core/check.h"
-#include "engine/io/mapped_file.h"
 #include "engine/models/gradient_memory.h"
 #include "engine/models/gradient_statistics.h"
+#include "experiments/cache_files.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <optional>
 
@@ -34,22 +33,12 @@ public:
 
     /// A block that is there and sound.
     std::optional<SafetensorsFile> read(int index) const {
-        const std::filesystem::path path = block(index);
-        if (!pathExists(path)) {
-            return {};
-        }
-        try {
+        const std::filesystem::path path = blockFile(m_folder, index);
+        return readSound(m_run, path, [&] {
             SafetensorsFile file = SafetensorsFile::open(path);
             requireBlock(file, index);
             return file;
-        } catch (const Error& error) {
-            m_run.log(
-                LogLevel::Warning,
-                std::string("a damaged cache file is computed again: ") + error.what());
-            std::error_code ignored;
-            std::filesystem::remove(path, ignored);
-            return {};
-        }
+        });
     }
 
     void write(const BlockStatistics& done) const {
@@ -57,7 +46,8 @@ public:
         for (const auto& [name, tensor] : done.modules) {
             tensors.push_back({name + kSuffix, tensor.view()});
         }
-        writeSafetensors(block(done.block), tensors, {{"format", "pt"}, {kRecordKey, m_record}});
+        writeSafetensors(
+            blockFile(m_folder, done.block), tensors, {{"format", "pt"}, {kRecordKey, m_record}});
     }
 
     /// @throws InputError with both numbers.
@@ -73,12 +63,6 @@ public:
     }
 
 private:
-    std::filesystem::path block(int index) const {
-        char name[40];
-        std::snprintf(name, sizeof name, "block-%04d.safetensors", index);
-        return m_folder / name;
-    }
-
     void requireBlock(const SafetensorsFile& file, int index) const {
         const auto record = file.metadata().find(kRecordKey);
         if (record == file.metadata().end() || record->second != m_record) {

@@ -2,11 +2,9 @@
 #include "experiments/sensitivities.h"
 
 #include "engine/core/cache_folder.h"
-#include "engine/io/mapped_file.h"
 #include "engine/models/gradient_statistics.h"
+#include "experiments/cache_files.h"
 #include "experiments/runner.h"
-
-#include <cstdio>
 
 namespace lathe {
 
@@ -22,12 +20,6 @@ public:
         : m_run(run), m_model(model), m_folder(std::move(folder)) {}
 
     std::filesystem::path whole() const { return m_folder / "sensitivities.safetensors"; }
-    std::filesystem::path block(int index) const {
-        char name[40];
-        std::snprintf(name, sizeof name, "block-%04d.safetensors", index);
-        return m_folder / name;
-    }
-
     /// Everything, when it is there and sound.
     std::shared_ptr<const Sensitivities> readWhole() const {
         return readSound(whole(), [&](const Sensitivities& found) {
@@ -36,13 +28,13 @@ public:
         });
     }
     bool hasBlock(int index) const {
-        return readSound(block(index), [&](const Sensitivities& found) {
+        return readSound(blockFile(m_folder, index), [&](const Sensitivities& found) {
                    requireValues(found, modulesOf(index));
                }) != nullptr;
     }
     void writeBlock(const BlockStatistics& done, SensitivityRecord record) const {
         record.loss = done.loss;
-        writeSensitivities(block(done.block), record, done.modules);
+        writeSensitivities(blockFile(m_folder, done.block), record, done.modules);
     }
     /// Puts the blocks together.
     void writeWhole() const {
@@ -50,7 +42,7 @@ public:
         SensitivityRecord record;
         const int layers = m_model.model->config().layers;
         for (int index = 0; index < layers; ++index) {
-            const Sensitivities part = Sensitivities::open(block(index));
+            const Sensitivities part = Sensitivities::open(blockFile(m_folder, index));
             record = part.record();
             for (const auto& [name, linear] : modulesOf(index)) {
                 all.emplace_back(name, part.of(name));
@@ -62,7 +54,7 @@ public:
     void removeBlocks() const {
         std::error_code ignored; // a file left behind costs room alone
         for (int index = 0; index < m_model.model->config().layers; ++index) {
-            std::filesystem::remove(block(index), ignored);
+            std::filesystem::remove(blockFile(m_folder, index), ignored);
         }
     }
 
@@ -84,25 +76,19 @@ private:
         }
     }
 
-    /// A file that passes `check`; null when it is absent, or damaged and taken away.
+    /// A file that passes `check`; null when it is absent or damaged.
     template <class Check>
     std::shared_ptr<const Sensitivities>
     readSound(const std::filesystem::path& path, const Check& check) const {
-        if (!pathExists(path)) {
-            return nullptr;
-        }
-        try {
-            auto found = std::make_shared<const Sensitivities>(Sensitivities::open(path));
-            check(*found);
-            return found;
-        } catch (const Error& error) {
-            m_run.log(
-                LogLevel::Warning,
-                std::string("a damaged cache file is computed again: ") + error.what());
-            std::error_code ignored;
-            std::filesystem::remove(path, ignored);
-            return nullptr;
-        }
+        return lathe::readSound(
+                   m_run, path,
+                   [&] {
+                       auto found =
+                           std::make_shared<const Sensitivities>(Sensitivities::open(path));
+                       check(*found);
+                       return found;
+                   })
+            .value_or(nullptr);
     }
 
     RunControl& m_run;

@@ -24,7 +24,7 @@ constexpr int kWarmUpSteps = 3;
 constexpr int kPartSteps = 16;
 
 std::vector<MetricInfo> metricInfos() {
-    return {
+    std::vector<MetricInfo> metrics{
         {"ms_per_token", "Time per token", "ms", -1,
          "Of one step, which gives each sequence of the batch a token; median of --repeat "
          "measurements, at least five. Head included, sampling not"},
@@ -34,21 +34,22 @@ std::vector<MetricInfo> metricInfos() {
         {"bytes_per_token", "Bytes read per token", "byte", -1,
          "Of one step: weights as stored, and the caches of all sequences"},
         {"weight_bytes", "Weights read per token", "byte", 0, {}},
-        {"cache_bytes", "Caches read per token", "byte", 0, {}},
-        {"gb_per_s", "Traffic", "GB/s", 1, {}},
-        {"copy_gb_per_s", "Copy bandwidth", "GB/s", 0,
-         "Measured first in the same run; read and written bytes counted"},
-        {"share_of_copy", "Share of the copy bandwidth", "", 1, {}},
-        {"kernels_per_token", "Kernels per token", "", -1, "Of the graph of a step; GPU only"},
-        {"graph_ms", "Time of the graph alone", "ms", -1,
-         "Slope over graphs of 8 and 16 steps: without what the host does; GPU only"},
-        {"products_ms", "Products of the blocks", "ms", 0,
-         "What the graph is faster without them; so are those below. Parts that overlap count once "
-         "or not at all"},
-        {"attention_ms", "Attention", "ms", 0, {}},
-        {"elementwise_ms", "Norms, SwiGLU, embedding", "ms", 0, {}},
-        {"head_ms", "Head", "ms", 0, {}},
-        {"model_bytes", "Memory of the model", "byte", -1, "As held, the embedding included"}};
+        {"cache_bytes", "Caches read per token", "byte", 0, {}}};
+    append(metrics, trafficMetrics());
+    append(
+        metrics,
+        {{"kernels_per_token", "Kernels per token", "", -1, "Of the graph of a step; GPU only"},
+         {"graph_ms", "Time of the graph alone", "ms", -1,
+          "Slope over graphs of 8 and 16 steps: without what the host does; GPU only"},
+         {"products_ms", "Products of the blocks", "ms", 0,
+          "What the graph is faster without them; so are those below. Parts that overlap count "
+          "once "
+          "or not at all"},
+         {"attention_ms", "Attention", "ms", 0, {}},
+         {"elementwise_ms", "Norms, SwiGLU, embedding", "ms", 0, {}},
+         {"head_ms", "Head", "ms", 0, {}},
+         {"model_bytes", "Memory of the model", "byte", -1, "As held, the embedding included"}});
+    return metrics;
 }
 
 StudyInfo describeStudy() {

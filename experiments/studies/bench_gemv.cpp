@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/base/random.h"
 #include "engine/core/check.h"
+#include "engine/models/llama_random.h"
 #include "engine/nn/linear.h"
 #include "engine/quant/packing.h"
 #include "experiments/metrics.h"
@@ -21,17 +22,39 @@ namespace lathe {
 
 namespace {
 
-constexpr int kDenseBits = 16;
 constexpr int kMinimumRepeats = 5;
 /// Rows of the matrix and vectors whose results are compared with a sum in double precision.
 constexpr std::int64_t kCheckedRows = 256;
 constexpr std::int64_t kCheckedVectors = 16;
-/// Beyond so many vectors a GPU multiplies in half precision, the table's weights as the dense
-/// ones.
+/// Beyond so many vectors a GPU multiplies in half precision, dense weights alike.
 constexpr std::int64_t kMostSingleVectors = 8;
 constexpr double kCpuBound = 1e-5;
 /// A GPU kernel may round activations to F16 (11 bits) on their way to the table.
 constexpr double kCudaBound = 2e-3;
+
+std::vector<MetricInfo> metricInfos() {
+    std::vector<MetricInfo> metrics{
+        {"us", "Time", "us", -1,
+         "Median of --repeat measurements, at least five, after a warm-up; weights come from "
+         "memory, not from a cache"},
+        {"us_min", "Shortest time", "us", 0, {}},
+        {"us_max", "Longest time", "us", 0, {}},
+        {"bytes", "Bytes moved", "byte", 0,
+         "Codes, tables, sparse part, vectors and results of one product"}};
+    append(metrics, trafficMetrics());
+    append(
+        metrics, {{"fp16_us", "Time of dense F16", "us", 0, "The same product, measured alike"},
+                  {"speedup_over_fp16", "Speed-up over dense F16", "", 1, {}},
+                  {"sparse_cost", "Time over that without the sparse part", "", -1,
+                   "Of the same product, both measured in turn"},
+                  {"tflops", "Arithmetic", "TFLOP/s", 1,
+                   "Two operations for each weight and vector; with more than 8 vectors"},
+                  {"max_error", "Largest error", "", -1,
+                   "Against a sum in double precision, over the largest result"},
+                  {"buffers", "Rotated buffers", "", 0,
+                   "Copies of the weights, together beyond the cache"}});
+    return metrics;
+}
 
 StudyInfo describeStudy() {
     return {
@@ -76,29 +99,7 @@ StudyInfo describeStudy() {
               .minimum = 0,
               .maximum = 1,
               .sweep = true}},
-        .metrics = {
-            {"us", "Time", "us", -1,
-             "Median of --repeat measurements, at least five, after a warm-up; weights come from "
-             "memory, "
-             "not from a cache"},
-            {"us_min", "Shortest time", "us", 0, {}},
-            {"us_max", "Longest time", "us", 0, {}},
-            {"bytes", "Bytes moved", "byte", 0,
-             "Codes, tables, sparse part, vectors and results of one product"},
-            {"gb_per_s", "Traffic", "GB/s", 1, {}},
-            {"copy_gb_per_s", "Copy bandwidth", "GB/s", 0,
-             "Measured first in the same run; read and written bytes counted"},
-            {"share_of_copy", "Share of the copy bandwidth", "", 1, {}},
-            {"fp16_us", "Time of dense F16", "us", 0, "The same product, measured alike"},
-            {"speedup_over_fp16", "Speed-up over dense F16", "", 1, {}},
-            {"sparse_cost", "Time over that without the sparse part", "", -1,
-             "Of the same product, both measured in turn"},
-            {"tflops", "Arithmetic", "TFLOP/s", 1,
-             "Two operations for each weight and vector; with more than 8 vectors"},
-            {"max_error", "Largest error", "", -1,
-             "Against a sum in double precision, over the largest result"},
-            {"buffers", "Rotated buffers", "", 0,
-             "Copies of the weights, together beyond the cache"}}};
+        .metrics = metricInfos()};
 }
 
 struct Problem {
@@ -370,10 +371,10 @@ requireCorrect(ExecContext& exec, const Problem& p, const HostData& data, Rotati
         for (const std::int64_t b : data.vectors) {
             const double got = y[static_cast<std::size_t>(b * p.out + row)];
             const double away = std::fabs(got - data.wanted[i++]);
-            error = std::isfinite(away) ? std::max(error, away) : away;
             if (!std::isfinite(away)) {
                 throw InternalError("the product gave a value that is not finite");
             }
+            error = std::max(error, away);
         }
     }
     const double relative = data.largest > 0.0 ? error / data.largest : error;

@@ -213,6 +213,14 @@ std::vector<MetricInfo> agreementMetrics() {
         {"top1_agreement_high", "Top-1 agreement, upper bound", "", 0, {}}};
 }
 
+std::vector<MetricInfo> trafficMetrics() {
+    return {
+        {"gb_per_s", "Traffic", "GB/s", 1, {}},
+        {"copy_gb_per_s", "Copy bandwidth", "GB/s", 0,
+         "Measured first in the same run; read and written bytes counted"},
+        {"share_of_copy", "Share of the copy bandwidth", "", 1, {}}};
+}
+
 std::int64_t groupSize(const Json& value) {
     if (value.is_null() || value == "none") {
         return 0;

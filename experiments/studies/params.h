@@ -34,6 +34,9 @@ std::vector<MetricInfo> windowMetrics();
 /// top1_agreement, with bounds.
 std::vector<MetricInfo> agreementMetrics();
 
+/// gb_per_s, copy_gb_per_s, share_of_copy: what a benchmark moves against what a copy moves.
+std::vector<MetricInfo> trafficMetrics();
+
 /// The value of `group` as a number: texts are those of the declaration, numbers pass through.
 std::int64_t groupSize(const Json& value);
 /// A text parameter, empty when it was not given.

@@ -218,10 +218,8 @@ void QuantBudgetTest::curvesAreWorkedOutOnce() {
     QCOMPARE(other.at("computed_curves").get<int>(), 14);
 }
 
-void QuantBudgetTest::aCancelledRunGoesOnWhereItStopped() {
-    const Json whole = metricsOf(specWith({{"average_bits", 3.0}}));
-    std::filesystem::remove_all(cache() / "lathe" / "curves");
-    test::RecordingSink sink;
+/// Runs 3 bits on average up to the matrix after q, k, v, o and gate of the first block.
+void cancelAtTheSixthMatrix(test::RecordingSink& sink) {
     Runner runner(sink);
     sink.onEvent = [&](const Event& event) {
         const auto* progress = std::get_if<Progress>(&event.payload);
@@ -231,6 +229,14 @@ void QuantBudgetTest::aCancelledRunGoesOnWhereItStopped() {
     };
     runner.start(1, specWith({{"average_bits", 3.0}}));
     runner.waitIdle();
+    sink.onEvent = {};
+}
+
+void QuantBudgetTest::aCancelledRunGoesOnWhereItStopped() {
+    const Json whole = metricsOf(specWith({{"average_bits", 3.0}}));
+    std::filesystem::remove_all(cache() / "lathe" / "curves");
+    test::RecordingSink sink;
+    cancelAtTheSixthMatrix(sink);
     QCOMPARE(sink.all<RunChanged>().back().state, RunState::Cancelled);
     QCOMPARE(curveFiles(cache()).size(), 5U); // q, k, v, o and gate
     const Json resumed = metricsOf(specWith({{"average_bits", 3.0}}));
@@ -316,15 +322,7 @@ void QuantBudgetTest::cancelledLossesGoOnWhereTheyStopped() {
     const Json whole = metricsOf(specWith({{"average_bits", 3.0}}));
     std::filesystem::remove_all(cache() / "lathe" / "losses");
     test::RecordingSink sink;
-    Runner runner(sink);
-    sink.onEvent = [&](const Event& event) {
-        const auto* progress = std::get_if<Progress>(&event.payload);
-        if (progress != nullptr && progress->phase.find("layers.0.mlp.up") != std::string::npos) {
-            runner.cancel(1);
-        }
-    };
-    runner.start(1, specWith({{"average_bits", 3.0}}));
-    runner.waitIdle();
+    cancelAtTheSixthMatrix(sink);
     QCOMPARE(sink.all<RunChanged>().back().state, RunState::Cancelled);
     QCOMPARE(cacheFiles(cache(), "losses").size(), 5U); // q, k, v, o and gate
     bool told = false;                                  // what it costs, before it starts
