@@ -33,6 +33,7 @@ struct LaunchShape {
     dim3 grid{};
     unsigned threads = 1;
     unsigned cluster = 1;        ///< blocks along x that share their memory; above 1 on Hopper only
+    std::size_t shared = 0;      ///< bytes of dynamic shared memory
     bool besideProducts = false; ///< stands between products with large shared memory
 };
 
@@ -43,6 +44,7 @@ void launchOverlapped(
     cudaLaunchConfig_t config{};
     config.gridDim = shape.grid;
     config.blockDim = shape.threads;
+    config.dynamicSmemBytes = shape.shared;
     config.stream = context.cuda()->stream;
     std::array<cudaLaunchAttribute, 2> attributes{};
     config.attrs = attributes.data();

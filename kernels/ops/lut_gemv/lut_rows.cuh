@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cuda/async_copy.cuh"
+#include "kernels/cuda/reduce.cuh"
 
 #include <cuda_fp16.h>
 
@@ -16,7 +17,6 @@
 /// operands agree.
 namespace lathe::cuda {
 
-constexpr int kWarp = 32;
 constexpr int kTileRows = 8;      ///< of the matrix
 constexpr int kUnitColumns = 256; ///< of a warp
 constexpr int kLaneCodes = 64;

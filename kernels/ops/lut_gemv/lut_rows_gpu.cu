@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/async_copy.cuh"
-#include "kernels/cuda/cuda_check.h"
+#include "kernels/cuda/overlap.cuh"
 #include "kernels/cuda/packed_codes.cuh"
 #include "kernels/ops/lut_gemv/lut_gemv.h"
 #include "kernels/ops/lut_gemv/lut_rows.cuh"
@@ -268,7 +268,7 @@ __global__ void __launch_bounds__(kMostUnits* kWarp, 1) lutRowsKernel(const Rows
     const int first = static_cast<int>(blockIdx.x) / a.slices;
     const int stride = static_cast<int>(gridDim.x) / a.slices;
     const int tiles = static_cast<int>((a.tiles - first + stride - 1) / stride);
-    cudaTriggerProgrammaticLaunchCompletion();
+    letNextBegin();
 
     auto* raw = reinterpret_cast<__half*>(shared);
     auto* parts = reinterpret_cast<float*>(shared + L::kParts);
@@ -290,7 +290,7 @@ __global__ void __launch_bounds__(kMostUnits* kWarp, 1) lutRowsKernel(const Rows
     reader.read(next);
     reader.template prefetch<0>();
     reader.template prefetch<1>();
-    cudaGridDependencySynchronize(); // x may come from the kernel in front
+    waitForPrevious(); // x may come from the kernel in front
     LaneX<Rows> x;
     x.template load<Bits>(
         a, column, sharedAddress(shared + L::kParts) + warp * Staging<Bits>::kBytes);
@@ -326,10 +326,20 @@ __global__ void __launch_bounds__(kMostUnits* kWarp, 1) lutRowsKernel(const Rows
 /// Clusters that run beside each other when they have 1 to 8 blocks; those that do not fit a part
 /// of the GPU would run after all others.
 template <int Bits, Batch Rows>
-int clustersAtOnce(int slices, const cudaLaunchConfig_t& config) {
+int clustersAtOnce(int slices) {
     static std::array<std::atomic<int>, kMostSlices + 1> known{};
     std::atomic<int>& count = known[static_cast<std::size_t>(slices)];
     if (count == 0) {
+        const auto blocks = static_cast<unsigned>(slices);
+        cudaLaunchAttribute cluster{};
+        cluster.id = cudaLaunchAttributeClusterDimension;
+        cluster.val.clusterDim = {blocks, 1, 1};
+        cudaLaunchConfig_t config{};
+        config.gridDim = blocks;
+        config.blockDim = kMostUnits * kWarp;
+        config.dynamicSmemBytes = RowsLayout<Bits, Rows>::bytes(kMostHeldTiles, kMostUnits);
+        config.attrs = &cluster;
+        config.numAttrs = 1;
         int clusters = 0;
         check(
             cudaOccupancyMaxActiveClusters(&clusters, lutRowsKernel<Bits, Rows>, &config),
@@ -343,31 +353,23 @@ int clustersAtOnce(int slices, const cudaLaunchConfig_t& config) {
 template <int Bits, Batch Rows>
 void launchTiles(ExecContext& context, RowsArguments a, unsigned warps) {
     const auto slices = static_cast<unsigned>(a.slices);
-    std::array<cudaLaunchAttribute, 2> attributes{};
-    attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    attributes[0].val.programmaticStreamSerializationAllowed = 1;
-    attributes[1].id = cudaLaunchAttributeClusterDimension;
-    attributes[1].val.clusterDim = {slices, 1, 1};
-    cudaLaunchConfig_t config{};
-    config.gridDim = slices;
-    config.blockDim = kMostUnits * kWarp;
-    config.dynamicSmemBytes = RowsLayout<Bits, Rows>::bytes(kMostHeldTiles, kMostUnits);
-    config.stream = context.cuda()->stream;
-    config.attrs = attributes.data();
-    config.numAttrs = slices > 1 ? 2 : 1;
-    allowShared(lutRowsKernel<Bits, Rows>, config.dynamicSmemBytes);
+    allowShared(
+        lutRowsKernel<Bits, Rows>, RowsLayout<Bits, Rows>::bytes(kMostHeldTiles, kMostUnits));
     const std::int64_t most =
-        slices > 1 ? clustersAtOnce<Bits, Rows>(a.slices, config) : context.cuda()->multiprocessors;
+        slices > 1 ? clustersAtOnce<Bits, Rows>(a.slices) : context.cuda()->multiprocessors;
     const std::int64_t atOnce = slices > 1 ? most * kMostHeldTiles : a.tiles;
     const std::int64_t end = a.tiles;
     for (a.firstTile = 0; a.firstTile < end; a.firstTile += atOnce) {
         a.tiles = std::min(atOnce, end - a.firstTile);
         const std::int64_t clusters = std::min(most, a.tiles);
         a.heldTiles = slices > 1 ? static_cast<int>((a.tiles + clusters - 1) / clusters) : 0;
-        config.gridDim = static_cast<unsigned>(clusters) * slices;
-        config.blockDim = warps * kWarp;
-        config.dynamicSmemBytes = RowsLayout<Bits, Rows>::bytes(a.heldTiles, warps);
-        check(cudaLaunchKernelEx(&config, lutRowsKernel<Bits, Rows>, a), "lut_gemv");
+        launchOverlapped(
+            context, "lut_gemv", lutRowsKernel<Bits, Rows>,
+            {.grid = static_cast<unsigned>(clusters) * slices,
+             .threads = warps * kWarp,
+             .cluster = slices,
+             .shared = RowsLayout<Bits, Rows>::bytes(a.heldTiles, warps)},
+            a);
     }
 }
 

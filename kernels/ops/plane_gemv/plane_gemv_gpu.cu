@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/core/cuda_backend.h"
 #include "kernels/cuda/async_copy.cuh"
-#include "kernels/cuda/cuda_check.h"
+#include "kernels/cuda/overlap.cuh"
 #include "kernels/ops/plane_gemv/plane_activations.cuh"
 #include "kernels/ops/plane_gemv/plane_gemv.h"
 
@@ -340,7 +340,7 @@ __global__ void __launch_bounds__(kThreads, 2) planeGemvKernel(const PlaneArgume
     extern __shared__ __align__(1024) unsigned char shared[];
     const int warp = static_cast<int>(threadIdx.x) / kWarp;
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
-    cudaTriggerProgrammaticLaunchCompletion();
+    letNextBegin();
     const Share share(a, warp, Sparse::kIsSparse);
     Ring<Bits, Slots> ring(
         a, share, sharedAddress(shared + L::kRing) + warp * Slots * L::kStepBytes, lane);
@@ -356,7 +356,7 @@ __global__ void __launch_bounds__(kThreads, 2) planeGemvKernel(const PlaneArgume
         coefficients.load(lane);
     }
     Rows rows(share, shared + L::kHeads, shared + L::kHeadTiles);
-    cudaGridDependencySynchronize(); // x may come from the kernel in front
+    waitForPrevious(); // x may come from the kernel in front
     auto* reduce = reinterpret_cast<unsigned*>(shared + L::kReduce);
     const FixedPoint fixed = a.steps * 32 <= kThreads ? xToPlanes<1>(a, xPlanes, reduce, sparse)
                                                       : xToPlanes<3>(a, xPlanes, reduce, sparse);
@@ -391,17 +391,9 @@ template <int Bits, int Slots, class Sparse>
 void launchKernel(ExecContext& context, const PlaneArguments& a, int blocks) {
     const std::size_t shared = Layout<Bits, Slots>::bytes(a);
     allowShared(planeGemvKernel<Bits, Slots, Sparse>, shared);
-    cudaLaunchConfig_t config{};
-    config.gridDim = static_cast<unsigned>(blocks);
-    config.blockDim = kThreads;
-    config.dynamicSmemBytes = shared;
-    config.stream = context.cuda()->stream;
-    cudaLaunchAttribute overlap{};
-    overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    overlap.val.programmaticStreamSerializationAllowed = 1;
-    config.attrs = &overlap;
-    config.numAttrs = 1;
-    check(cudaLaunchKernelEx(&config, planeGemvKernel<Bits, Slots, Sparse>, a), "plane_gemv");
+    launchOverlapped(
+        context, "plane_gemv", planeGemvKernel<Bits, Slots, Sparse>,
+        {.grid = static_cast<unsigned>(blocks), .threads = kThreads, .shared = shared}, a);
 }
 
 template <int Bits, int Slots>
