@@ -53,9 +53,14 @@ QCPRange rangeOf(const std::vector<PlotSeries>& series) {
 
 } // namespace
 
-PlotMap::PlotMap(QCustomPlot& plot)
-    : m_plot(plot), m_ticker(new PlotTicker), m_gradient(viridis()) {
-    m_ticker->setLog(true);
+PlotMap::PlotMap(QCustomPlot& plot) : m_plot(plot), m_gradient(viridis()) {
+    const QSharedPointer<PlotTicker> ticker(new PlotTicker);
+    ticker->setLog(true);
+    m_ticker = ticker;
+    const QSharedPointer<QCPAxisTickerFixed> whole(new QCPAxisTickerFixed);
+    whole->setTickStep(1.0);
+    whole->setScaleStrategy(QCPAxisTickerFixed::ssMultiples);
+    m_wholeTicker = whole;
 }
 
 void PlotMap::clearTiles() {
@@ -82,6 +87,7 @@ void PlotMap::setContent(
     const std::set<qint64>& selection) {
     m_range = axes.zLow > 0.0 && axes.zHigh > axes.zLow ? QCPRange(axes.zLow, axes.zHigh)
                                                         : rangeOf(series);
+    m_whole = axes.zWhole;
     showScale(axes);
     std::size_t count = 0;
     for (const PlotSeries& one : series) {
@@ -126,7 +132,7 @@ void PlotMap::addPicture(const std::vector<PlotSeries>& series) {
             }
         }
     }
-    picture->setDataScaleType(QCPAxis::stLogarithmic);
+    picture->setDataScaleType(scaleType());
     picture->setGradient(m_gradient);
     picture->setDataRange(m_range);
     picture->setInterpolate(false);
@@ -170,7 +176,7 @@ void PlotMap::addTile(const PlotPoint& point, bool selected) {
         return;
     }
     const QPalette palette = Theme::palette(m_dark);
-    const QColor colour = QColor::fromRgba(m_gradient.color(point.z, m_range, true));
+    const QColor colour = QColor::fromRgba(m_gradient.color(point.z, m_range, !m_whole));
     auto* tile = new QCPItemRect(&m_plot);
     tile->topLeft->setCoords(point.x - kHalf, point.y + kHalf);
     tile->bottomRight->setCoords(point.x + kHalf, point.y - kHalf);
@@ -204,6 +210,10 @@ void PlotMap::placeLabels() {
     }
 }
 
+QCPAxis::ScaleType PlotMap::scaleType() const {
+    return m_whole ? QCPAxis::stLinear : QCPAxis::stLogarithmic;
+}
+
 void PlotMap::showScale(const PlotAxes& axes) {
     if (m_scale == nullptr) {
         m_scale = new QCPColorScale(&m_plot);
@@ -216,11 +226,12 @@ void PlotMap::showScale(const PlotAxes& axes) {
         m_scale->setRangeDrag(false);
         m_scale->setRangeZoom(false);
     }
-    m_scale->setDataScaleType(QCPAxis::stLogarithmic);
+    m_scale->setDataScaleType(scaleType());
     m_scale->setGradient(m_gradient);
     m_scale->setDataRange(m_range);
     QCPAxis* axis = m_scale->axis();
-    axis->setTicker(m_ticker);
+    axis->setTicker(m_whole ? m_wholeTicker : m_ticker);
+    axis->setSubTicks(!m_whole);
     axis->setLabel(axes.zLabel);
     const QColor text = Theme::palette(m_dark).color(QPalette::Text);
     axis->setTickLabelColor(text);

@@ -37,9 +37,11 @@ private:
     void addTile(const PlotPoint& point, bool selected);
     void addCross(const PlotPoint& point);
     void showScale(const PlotAxes& axes);
+    QCPAxis::ScaleType scaleType() const;
 
     QCustomPlot& m_plot;
-    QSharedPointer<PlotTicker> m_ticker;
+    QSharedPointer<QCPAxisTicker> m_ticker, m_wholeTicker;
+    bool m_whole = false; ///< see PlotAxes::zWhole
     QCPColorGradient m_gradient;
     QCPRange m_range{1.0, 10.0};
     std::vector<QCPAbstractItem*> m_tiles;

@@ -45,6 +45,7 @@ struct PlotAxes {
     /// Not empty: a map. Each point is a tile around whole x and y, coloured by its z on a
     /// logarithmic scale that this labels; there are no marks and lines.
     QString zLabel{};
+    bool zWhole = false; ///< z counts something: a linear scale of whole numbers
     /// Of the colours; NaN: as far as the values go.
     double zLow = std::numeric_limits<double>::quiet_NaN();
     double zHigh = std::numeric_limits<double>::quiet_NaN();

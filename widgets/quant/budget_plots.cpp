@@ -77,6 +77,7 @@ SensitivityMap budgetMap(const BudgetCurves& curves, const MatrixPlan& plan) {
     SensitivityMap map = sensitivityMap(numbers);
     map.axes.title = tr("Bits of the matrices");
     map.axes.zLabel = tr("Bits of a code; + with a sparse part");
+    map.axes.zWhole = true;
     map.axes.zLow = kFewestBits;
     map.axes.zHigh = kMostBits;
     for (PlotSeries& series : map.series) {
