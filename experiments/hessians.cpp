@@ -26,7 +26,7 @@ constexpr const char* kSuffix = ".hessian";
 class HessianCache {
 public:
     HessianCache(
-        RunControl& run, const LoadedModel& model, std::filesystem::path folder, Json record)
+        RunControl& run, const LoadedModel& model, std::filesystem::path folder, const Json& record)
         : m_run(run), m_modules(std::as_const(*model.model).modules()),
           m_perBlock(m_modules.size() / static_cast<std::size_t>(model.model->config().layers)),
           m_folder(std::move(folder)), m_record(dumpJson(record)) {}
@@ -43,6 +43,7 @@ public:
 
     void write(const BlockStatistics& done) const {
         std::vector<NamedTensor> tensors;
+        tensors.reserve(done.modules.size());
         for (const auto& [name, tensor] : done.modules) {
             tensors.push_back({name + kSuffix, tensor.view()});
         }
@@ -127,6 +128,7 @@ std::shared_ptr<const Hessians> hessiansFor(
         recordOf(model, choice, text));
     const LlamaConfig& config = model.model->config();
     std::vector<bool> missing;
+    missing.reserve(static_cast<std::size_t>(config.layers));
     for (int block = 0; block < config.layers; ++block) {
         missing.push_back(!cache.read(block));
     }

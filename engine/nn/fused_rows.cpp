@@ -186,7 +186,7 @@ std::optional<Linear> fuseRows(ExecContext& context, std::span<Linear* const> me
     if (first.bias) {
         std::vector<Tensor*> biases;
         for (Linear* member : members) {
-            biases.push_back(&*member->bias);
+            biases.push_back(&member->bias.value());
         }
         fused.bias = stack.add(biases);
     }

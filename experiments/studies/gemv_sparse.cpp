@@ -61,6 +61,7 @@ std::vector<std::int64_t> valuesPerRow(const SparseSizes& sizes, Random& random)
         isHot[static_cast<std::size_t>(row)] = true;
     });
     std::vector<std::int64_t> counts;
+    counts.reserve(isHot.size());
     std::int64_t hot = 0, cold = 0;
     for (const bool full : isHot) {
         counts.push_back(

@@ -25,6 +25,7 @@ constexpr std::array kShapes{
 
 std::vector<std::string> llamaShapeNames() {
     std::vector<std::string> names;
+    names.reserve(std::size(kShapes));
     for (const NamedShape& shape : kShapes) {
         names.emplace_back(shape.name);
     }

@@ -233,6 +233,7 @@ public:
             const auto scale = static_cast<double>(toFloat(grid.scale.view().as<Half>()[0]));
             const int zero = grid.zero.view().as<std::uint8_t>()[0];
             std::vector<double> levels;
+            levels.reserve(std::size_t{1} << bits);
             for (int code = 0; code < 1 << bits; ++code) {
                 levels.push_back(scale * (code - zero));
             }
