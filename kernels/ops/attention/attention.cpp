@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <string>
 
@@ -22,8 +23,9 @@ namespace {
 
 /// Multiplications that are worth waking another thread for.
 constexpr std::int64_t kGrain = 65536;
-/// Fresh tokens from which on transposed tiles of keys pay.
-constexpr std::int64_t kFewestForBlocks = 8;
+/// Fresh tokens from which on transposed tiles of keys are worth it. Fewer are computed as each
+/// would be alone, bit for bit, as products of so few rows are.
+constexpr std::int64_t kFewestForBlocks = 17;
 
 double dot(const float* a, const float* b, std::int64_t count) {
     double sum = 0.0;
@@ -106,12 +108,13 @@ void attentionSimd(ExecContext& context, const Attention& op) {
     const std::int64_t groups = (a.tokens + size - 1) / size;
     const std::int64_t cost = 2 * size * a.rows * a.headDim;
     const std::int64_t grain = std::max<std::int64_t>(1, kGrain / cost);
-    context.pool().parallelFor(groups * a.heads, grain, [&](std::int64_t from, std::int64_t to) {
+    const auto slice = [&](std::int64_t from, std::int64_t to) {
         for (std::int64_t item = from; item < to; ++item) {
             const std::int64_t token = (groups - 1 - item / a.heads) * size;
             (blocks ? Block : Token)(a, item % a.heads, token);
         }
-    });
+    };
+    context.pool().parallelFor(groups * a.heads, grain, std::cref(slice)); // allocates nothing
 }
 
 /// Columns that the first query's furthest key back and the last one's furthest ahead need.
