@@ -25,7 +25,7 @@ namespace {
 constexpr std::int64_t kGrain = 65536;
 /// Fresh tokens from which on transposed tiles of keys are worth it. Fewer are computed as each
 /// would be alone, bit for bit, as products of so few rows are.
-constexpr std::int64_t kFewestForBlocks = 17;
+constexpr std::int64_t kFewestForBlocks = 33;
 
 double dot(const float* a, const float* b, std::int64_t count) {
     double sum = 0.0;

@@ -9,7 +9,7 @@
 namespace lathe {
 
 /// Rows of x that the matrix-vector kernel takes; more are for a tiled product.
-inline constexpr int64_t kGemvMostRows = 16;
+inline constexpr int64_t kGemvMostRows = 32;
 
 struct GemmArguments {
     const float* x = nullptr;    ///< [rows, in]
