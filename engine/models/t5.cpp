@@ -191,6 +191,10 @@ void T5Model::checkDevice(ExecContext& context) const {
     LATHE_CHECK(
         context.device() == m_device,
         "the model is on " + m_device.name() + ", the context on " + context.device().name());
+    LATHE_CHECK(
+        context.products() == Products::Float32,
+        "a model of the T5 family takes products in single precision alone: in half precision its "
+        "feed-forward layers overflow");
 }
 
 void T5Model::checkSlots(std::span<const DecodeSlot> slots) const {

@@ -44,8 +44,8 @@ struct T5Stack {
 /// @see T5 (arXiv 1910.10683), v1.1 and mT5 (arXiv 2010.11934)
 class T5Model : public Decoder, public Encoder {
 public:
-    /// Matrices stay as stored (F32, F16 or BF16); norms and biases become F32. Products are in
-    /// single precision whatever the weights: in half, the feed-forward layers overflow.
+    /// Matrices stay as stored (F32, F16 or BF16); norms and biases become F32. A context's
+    /// products must be in single precision: in half, the feed-forward layers overflow.
     /// @throws FormatError listing all missing, surplus and wrongly shaped tensors at once;
     ///         DeviceError when it does not fit (with the estimate).
     static std::unique_ptr<T5Model> load(const Checkpoint& checkpoint, ExecContext& context);

@@ -23,6 +23,8 @@ namespace {
 
 /// Multiplications that are worth waking another thread for.
 constexpr std::int64_t kGrain = 65536;
+/// What an item takes however few keys there are, in multiplications: a tile of exponentials.
+constexpr std::int64_t kItemCost = 4096;
 /// Fresh tokens from which on transposed tiles of keys are worth it. Fewer are computed as each
 /// would be alone, bit for bit, as products of so few rows are.
 constexpr std::int64_t kFewestForBlocks = 33;
@@ -106,7 +108,7 @@ void attentionSimd(ExecContext& context, const Attention& op) {
     const bool blocks = a.tokens >= kFewestForBlocks;
     const std::int64_t size = blocks ? kAttentionBlock : 1;
     const std::int64_t groups = (a.tokens + size - 1) / size;
-    const std::int64_t cost = 2 * size * a.rows * a.headDim;
+    const std::int64_t cost = size * (2 * a.rows * a.headDim + kItemCost);
     const std::int64_t grain = std::max<std::int64_t>(1, kGrain / cost);
     const auto slice = [&](std::int64_t from, std::int64_t to) {
         for (std::int64_t item = from; item < to; ++item) {
