@@ -24,7 +24,8 @@ std::string gigabytes(std::int64_t bytes) {
 
 /// What reading changed is in the log of every run that uses the model.
 void logRounding(const LoadedModel& model, RunControl& run) {
-    if (const TableRounding& rounding = model.model->tableRounding(); rounding.entries > 0) {
+    const TableRounding rounding = model.model ? model.model->tableRounding() : TableRounding{};
+    if (rounding.entries > 0) {
         run.log(
             LogLevel::Info, model.name + ": " + std::to_string(rounding.entries) +
                                 " table entries were rounded to F16, by at most " +
@@ -34,7 +35,9 @@ void logRounding(const LoadedModel& model, RunControl& run) {
 }
 
 std::int64_t positionsOf(const Checkpoint& checkpoint) {
-    return std::min(kCachePositions, llamaConfigFrom(checkpoint).maxPositions);
+    const std::int64_t most =
+        isT5(checkpoint.config()) ? kT5Positions : llamaConfigFrom(checkpoint).maxPositions;
+    return std::min(kCachePositions, most);
 }
 
 } // namespace
@@ -42,10 +45,23 @@ std::int64_t positionsOf(const Checkpoint& checkpoint) {
 const Tokenizer& LoadedModel::requireTokenizer() const {
     if (tokenizer == nullptr) {
         throw InputError(
-            name + " has no vocabulary (tokenizer.json, tokenizer.model or vocab.json with "
-                   "merges.txt), and this study reads text");
+            name + " has no vocabulary (tokenizer.json, tokenizer.model, spiece.model or "
+                   "vocab.json with merges.txt), and this study reads text");
     }
     return *tokenizer;
+}
+
+const Decoder& LoadedModel::decoder() const {
+    return model ? static_cast<const Decoder&>(*model) : *translator;
+}
+
+std::int64_t LoadedModel::weightBytes() const {
+    return model ? model->weightBytes() : translator->weightBytes();
+}
+
+std::int64_t runningBytes(const Checkpoint& checkpoint, std::int64_t positions) {
+    return isT5(checkpoint.config()) ? estimateT5Bytes(checkpoint, positions)
+                                     : estimateBytes(checkpoint, positions);
 }
 
 void requireMemory(
@@ -64,14 +80,24 @@ void ModelCache::requireRoom(const std::string& nameOrPath, ExecContext& context
     const std::int64_t positions = positionsOf(*checkpoint);
     std::int64_t kept = 0;
     for (const Slot& slot : m_slots) {
-        kept += slot.model->model->weightBytes();
+        kept += slot.model->weightBytes();
     }
     requireMemory(
-        nameOrPath, estimateBytes(*checkpoint, positions) - kept, positions, context.device());
+        nameOrPath, runningBytes(*checkpoint, positions) - kept, positions, context.device());
 }
 
 std::shared_ptr<const LoadedModel>
 ModelCache::load(const std::string& nameOrPath, ExecContext& context, RunControl& run) {
+    auto loaded = loadAny(nameOrPath, context, run);
+    LATHE_CHECK(
+        loaded->model != nullptr,
+        nameOrPath + " is an encoder-decoder (" + loaded->translator->config().architecture +
+            "), and this study takes models that continue text; choose one of the LLaMA family");
+    return loaded;
+}
+
+std::shared_ptr<const LoadedModel>
+ModelCache::loadAny(const std::string& nameOrPath, ExecContext& context, RunControl& run) {
     const auto start = Clock::now();
     run.progress(0.0, "loading " + nameOrPath);
     const std::filesystem::path path = resolveModel(nameOrPath);
@@ -88,18 +114,21 @@ ModelCache::load(const std::string& nameOrPath, ExecContext& context, RunControl
     loaded->name = nameOrPath;
     loaded->hash = hash;
     loaded->checkpoint = Checkpoint::open(path);
-    const std::int64_t needed =
-        estimateBytes(*loaded->checkpoint, positionsOf(*loaded->checkpoint));
+    const std::int64_t needed = runningBytes(*loaded->checkpoint, positionsOf(*loaded->checkpoint));
     std::int64_t kept = needed;
     std::erase_if(m_slots, [&kept](const Slot& slot) {
-        kept += slot.model->model->weightBytes();
+        kept += slot.model->weightBytes();
         return kept > kKeptBytes;
     });
     if (needed > deviceInfo(context.device()).freeBytes) {
         m_slots.clear(); // what was kept for speed alone goes first
     }
     requireMemory(nameOrPath, needed, positionsOf(*loaded->checkpoint), context.device());
-    loaded->model = LlamaModel::load(*loaded->checkpoint, context);
+    if (isT5(loaded->checkpoint->config())) {
+        loaded->translator = T5Model::load(*loaded->checkpoint, context);
+    } else {
+        loaded->model = LlamaModel::load(*loaded->checkpoint, context);
+    }
     logRounding(*loaded, run);
     loaded->tokenizer = loaded->checkpoint->tokenizer();
     loaded->loadSeconds = secondsSince(start);

@@ -4,6 +4,7 @@
 #include "engine/core/run_control.h"
 #include "engine/core/run_service.h"
 #include "engine/models/llama.h"
+#include "engine/models/t5.h"
 
 #include <filesystem>
 #include <list>
@@ -18,20 +19,29 @@ struct LoadedModel {
     std::string name; ///< as asked for
     std::string hash; ///< XXH3-128 of its files
     std::shared_ptr<const Checkpoint> checkpoint;
-    std::shared_ptr<const LlamaModel> model;
+    std::shared_ptr<const LlamaModel> model;    ///< null: an encoder-decoder
+    std::shared_ptr<const T5Model> translator;  ///< null: a model that continues text
     std::shared_ptr<const Tokenizer> tokenizer; ///< null: no vocabulary
     double loadSeconds = 0.0;
 
     /// @throws InputError when the model has no vocabulary.
     const Tokenizer& requireTokenizer() const;
+    const Decoder& decoder() const;
+    /// Null for a model that continues text.
+    const Encoder* encoder() const { return translator.get(); }
+    std::int64_t weightBytes() const;
 };
 
 /// Loads models once and keeps the last few (by bytes). Refuses one that does not fit in memory,
 /// with the estimate and what is free.
 class ModelCache {
 public:
+    /// A model that continues text. @throws InputError for an encoder-decoder.
     std::shared_ptr<const LoadedModel>
     load(const std::string& nameOrPath, ExecContext& context, RunControl& run);
+    /// A model of any kind.
+    std::shared_ptr<const LoadedModel>
+    loadAny(const std::string& nameOrPath, ExecContext& context, RunControl& run);
     /// Refuses a model that would not fit even without those that are kept, before its files are
     /// read. @throws InputError with the estimate and what is free.
     void requireRoom(const std::string& nameOrPath, ExecContext& context) const;
@@ -47,6 +57,9 @@ private:
 /// @throws InputError with both numbers when `needed` bytes are not free on the device.
 void requireMemory(
     const std::string& name, std::int64_t needed, std::int64_t positions, Device device);
+
+/// Memory to run `checkpoint`, of any family, with caches of `positions`.
+std::int64_t runningBytes(const Checkpoint& checkpoint, std::int64_t positions);
 
 /// Refuses a model whose block matrices are quantized, or that has none: what is measured against
 /// it, or computed from its weights, would be against a quantized model. @throws InputError

@@ -76,6 +76,11 @@ void describeConfig(const Json& config, ModelInfo& info) {
     if (type != config.end() && type->is_string()) {
         info.architecture = type->get<std::string>();
     }
+    if (isT5(config)) {
+        // Only the files tell of a head that newer settings call tied.
+        info.parameters = parameterCount(t5ConfigFrom(config, false));
+        return;
+    }
     const LlamaConfig read = llamaConfigFrom(config);
     info.architecture = read.architecture;
     info.parameters = parametersOf(read);

@@ -19,6 +19,18 @@ std::vector<TokenId> promptIds(const Tokenizer& tokenizer, const std::string& pr
     return ids;
 }
 
+std::vector<TokenId>
+sourceIds(const Tokenizer& tokenizer, const Encoder& encoder, const std::string& text) {
+    std::vector<TokenId> ids = tokenizer.encode(validUtf8(text));
+    LATHE_CHECK(!ids.empty(), "the source is empty; give a text");
+    ids.push_back(encoder.endToken());
+    LATHE_CHECK(
+        static_cast<std::int64_t>(ids.size()) <= encoder.maxSourceTokens(),
+        "the source has " + std::to_string(ids.size()) + " tokens, the model reads at most " +
+            std::to_string(encoder.maxSourceTokens()) + "; shorten it");
+    return ids;
+}
+
 Continuation continueText(
     StudyContext& context, const Decoder& model, const Tokenizer& tokenizer,
     const ContinuationRequest& request) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "engine/decode/encoder.h"
 #include "engine/decode/generate.h"
 #include "experiments/study.h"
 
@@ -12,6 +13,11 @@ namespace lathe {
 /// A text as the ids that a model continues: the beginning-of-text token, when the vocabulary has
 /// one, then the text. @throws InputError when nothing is left to continue.
 std::vector<TokenId> promptIds(const Tokenizer& tokenizer, const std::string& prompt);
+
+/// A text as the ids that an encoder reads: the text, then its end token.
+/// @throws InputError for a text without ids or with more than the encoder takes.
+std::vector<TokenId>
+sourceIds(const Tokenizer& tokenizer, const Encoder& encoder, const std::string& text);
 
 /// What a model wrote.
 struct Continuation {

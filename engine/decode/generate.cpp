@@ -46,7 +46,7 @@ std::vector<TokenId> generate(
     // The last token made is never fed back.
     const std::int64_t capacity = std::min(model.maxPositions(), given + options.maxNew - 1);
     ids.reserve(prompt.size() + static_cast<std::size_t>(options.maxNew));
-    const std::unique_ptr<DecoderState> state = model.begin(context, capacity);
+    const std::unique_ptr<DecoderState> state = model.begin(context, capacity, options.encoder);
     std::vector<float> buffer;
     std::span<const TokenId> fresh(ids);
     for (int made = 1;; ++made) {

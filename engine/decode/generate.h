@@ -15,7 +15,8 @@ struct GenerateOptions {
     int maxNew = 48;
     SamplingOptions sampling{};
     bool stopAtEos = true;
-    std::vector<TokenId> ends{}; ///< further ids that stop it like the end-of-text token
+    std::vector<TokenId> ends{};            ///< further ids that stop it like the end-of-text token
+    const EncoderOutput* encoder = nullptr; ///< what an encoder-decoder reads
 };
 
 struct GeneratedToken {
@@ -25,9 +26,9 @@ struct GeneratedToken {
     double microseconds; ///< of the step that produced it
 };
 
-/// Continues `prompt` (not empty). `onToken` sees every new token as it is made.
-/// Checks for cancellation between tokens. Stops early when the positions are used up; an
-/// end-of-text token that stops it is among the ids.
+/// Continues `prompt` (not empty; the start token for an encoder-decoder). `onToken` sees every new
+/// token as it is made. Checks for cancellation between tokens. Stops early when the positions are
+/// used up; an end-of-text token that stops it is among the ids.
 /// @return all ids, the prompt included.
 /// @throws InputError for an empty prompt, one longer than the model's positions, or a negative
 ///         maxNew; Cancelled.

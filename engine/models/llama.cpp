@@ -2,6 +2,7 @@
 #include "engine/models/llama.h"
 
 #include "engine/core/check.h"
+#include "engine/models/forward_slots.h"
 #include "engine/models/llama_state.h"
 #include "engine/models/weight_loader.h"
 #include "engine/nn/fused_rows.h"
@@ -35,39 +36,7 @@ void checkSlot(const LlamaConfig& config, Device device, const DecodeSlot& slot)
     LATHE_CHECK(
         keys.shape[1] == config.kvHeads && keys.shape[2] == config.headDim && keys.device == device,
         "forward: the state was begun by another model or on another device");
-    LATHE_CHECK(!slot.tokens.empty(), "forward: a slot has no tokens");
-    const auto fresh = static_cast<std::int64_t>(slot.tokens.size());
-    LATHE_CHECK(
-        fresh <= cache.capacity() - cache.length(),
-        "forward: " + std::to_string(fresh) + " tokens after " + std::to_string(cache.length()) +
-            " do not fit a cache of " + std::to_string(cache.capacity()) + " positions");
-    for (const TokenId id : slot.tokens) {
-        LATHE_CHECK(
-            id >= 0 && id < config.vocabularySize, "forward: token " + std::to_string(id) +
-                                                       " is not in a vocabulary of " +
-                                                       std::to_string(config.vocabularySize));
-    }
-}
-
-void checkSlots(const LlamaConfig& config, Device device, std::span<const DecodeSlot> slots) {
-    LATHE_CHECK(!slots.empty(), "forward: there are no slots");
-    for (std::size_t i = 0; i < slots.size(); ++i) {
-        checkSlot(config, device, slots[i]);
-        for (std::size_t j = 0; j < i; ++j) {
-            LATHE_CHECK(&slots[i].state != &slots[j].state, "forward: a state is in two slots");
-        }
-    }
-}
-
-/// Host integers where the kernels can read them: as they are on the CPU, else copied.
-ConstView onDevice(ExecContext& context, std::span<const std::int32_t> values) {
-    const auto host = constViewOf(values, Shape{static_cast<std::int64_t>(values.size())});
-    if (!context.device().isCuda()) {
-        return host;
-    }
-    const TensorView view = context.scratch().take(host.shape, DType::I32);
-    copy(context, host, view);
-    return view;
+    checkTokens(slot, config.vocabularySize);
 }
 
 } // namespace
@@ -166,7 +135,10 @@ void LlamaModel::checkCall(ExecContext& context, std::span<const DecodeSlot> slo
     LATHE_CHECK(
         context.device() == m_device,
         "the model is on " + m_device.name() + ", the context on " + context.device().name());
-    checkSlots(m_config, m_device, slots);
+    checkStates(slots);
+    for (const DecodeSlot& slot : slots) {
+        checkSlot(m_config, m_device, slot);
+    }
 }
 
 ConstView LlamaModel::forwardObserved(
@@ -175,11 +147,9 @@ ConstView LlamaModel::forwardObserved(
     LlamaState& first = stateOf(slots.front());
     std::vector<TokenId>& ids = first.ids();
     std::vector<std::int32_t>& positions = first.positions();
-    ids.clear();
+    gatherIds(slots, ids);
     positions.clear();
-    for (const DecodeSlot& slot :
-         slots) { // ragged: the fresh tokens of all slots, one after another
-        ids.insert(ids.end(), slot.tokens.begin(), slot.tokens.end());
+    for (const DecodeSlot& slot : slots) {
         auto position = static_cast<std::int32_t>(slot.state.length());
         for (std::size_t i = 0; i < slot.tokens.size(); ++i) {
             positions.push_back(position++);

@@ -2,6 +2,7 @@
 // What a LlamaModel holds: its modules, sharing, and their sizes.
 #include "engine/core/check.h"
 #include "engine/models/llama.h"
+#include "engine/models/weight_loader.h"
 #include "engine/nn/fused_rows.h"
 
 #include <array>
@@ -156,24 +157,8 @@ std::int64_t estimateBytes(const Checkpoint& checkpoint, std::int64_t positions)
         positions >= 0 && positions <= config.maxPositions,
         "a cache of " + std::to_string(positions) + " positions was asked for, the model has " +
             std::to_string(config.maxPositions));
-    std::optional<std::int64_t> sum = 0;
-    for (const auto& [name, entry] : checkpoint.entries()) {
-        const auto bytes = checkedProduct(
-            entry.shape.elementCount(), static_cast<std::int64_t>(sizeOf(entry.dtype)));
-        sum = sum && bytes ? checkedSum(*sum, *bytes) : std::nullopt;
-    }
-    // 1024 layers x 2^24 positions x 2^20 elements x 8 bytes overflow; the entries are checked too.
-    std::optional<std::int64_t> cache = std::int64_t{2} * sizeof(float);
-    for (const std::int64_t factor :
-         std::array<std::int64_t, 4>{config.layers, positions, config.kvHeads, config.headDim}) {
-        cache = cache ? checkedProduct(*cache, factor) : std::nullopt;
-    }
-    sum = sum && cache ? checkedSum(*sum, *cache) : std::nullopt;
-    if (!sum) {
-        throw FormatError(
-            checkpoint.path().string() + ": its sizes are beyond any memory; the file is damaged");
-    }
-    return *sum;
+    // Keys and values.
+    return estimateBytes(checkpoint, {2, config.layers, positions, config.kvHeads, config.headDim});
 }
 
 } // namespace lathe

@@ -263,7 +263,9 @@ Weight WeightLoader::reference(const std::string& module, std::int64_t out, std:
 
 /// Buffers that follow from the configuration or from other tensors.
 bool WeightLoader::isIgnored(const std::string& name) const {
+    // Some old files of T5 hold a table of biases that nothing ever read.
     return name.ends_with("rotary_emb.inv_freq") ||
+           name.ends_with("EncDecAttention.relative_attention_bias.weight") ||
            (m_record.reference && name.starts_with("sparse_threshold."));
 }
 
@@ -314,6 +316,28 @@ void WeightLoader::finish() const {
         text += "; and " + std::to_string(faults.size() - shown) + " more";
     }
     throw FormatError(text);
+}
+
+std::int64_t estimateBytes(
+    const Checkpoint& checkpoint, std::initializer_list<std::int64_t> cacheExtents,
+    std::int64_t floats) {
+    std::optional<std::int64_t> sum = static_cast<std::int64_t>(sizeof(float)) * floats;
+    for (const auto& [name, entry] : checkpoint.entries()) {
+        const auto bytes = checkedProduct(
+            entry.shape.elementCount(), static_cast<std::int64_t>(sizeOf(entry.dtype)));
+        sum = sum && bytes ? checkedSum(*sum, *bytes) : std::nullopt;
+    }
+    // 1024 layers x 2^24 positions x 2^20 elements x 8 bytes overflow; the entries are checked too.
+    std::optional<std::int64_t> cache = sizeof(float);
+    for (const std::int64_t extent : cacheExtents) {
+        cache = cache ? checkedProduct(*cache, extent) : std::nullopt;
+    }
+    sum = sum && cache ? checkedSum(*sum, *cache) : std::nullopt;
+    if (!sum) {
+        throw FormatError(
+            checkpoint.path().string() + ": its sizes are beyond any memory; the file is damaged");
+    }
+    return *sum;
 }
 
 void requireMemory(const std::string& what, std::int64_t needed, const DeviceInfo& device) {

@@ -6,6 +6,7 @@
 #include "engine/models/reference_layout.h"
 #include "engine/nn/linear.h"
 
+#include <initializer_list>
 #include <set>
 #include <string>
 #include <vector>
@@ -63,6 +64,12 @@ private:
     std::set<std::string> m_modules;
     std::vector<std::string> m_faults;
 };
+
+/// Bytes of all tensors as stored, of a cache with these extents and of `floats` more, both F32.
+/// @throws FormatError when the sum is beyond any memory.
+std::int64_t estimateBytes(
+    const Checkpoint& checkpoint, std::initializer_list<std::int64_t> cacheExtents,
+    std::int64_t floats = 0);
 
 /// @throws DeviceError naming both numbers when `needed` bytes exceed what is free.
 void requireMemory(const std::string& what, std::int64_t needed, const DeviceInfo& device);

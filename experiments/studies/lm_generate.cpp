@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/core/check.h"
+#include "experiments/elapsed.h"
 #include "experiments/metrics.h"
 #include "experiments/model_cache.h"
 #include "experiments/studies/factories.h"
@@ -17,14 +18,15 @@ StudyInfo describeStudy() {
     StudyInfo info{
         .id = "lm.generate",
         .title = "Generate text",
-        .summary = "Continues a prompt token by token and measures the time of a token",
+        .summary = "Continues a prompt, or translates it with an encoder-decoder, token by token "
+                   "and measures the time of a token",
         .params = {modelParam()}};
     append<ParamSpec>(
         info.params,
         {{.name = "prompt",
           .kind = ParamKind::Text,
           .defaultValue = "It was a dark night, and",
-          .help = "Text to continue"},
+          .help = "Text to continue, or to translate"},
          {.name = "max_new",
           .kind = ParamKind::Integer,
           .defaultValue = 48,
@@ -70,9 +72,10 @@ StudyInfo describeStudy() {
          "Median step after the one that reads the prompt; with --repeat, the median of the runs"},
         {"ms_per_token_min", "Time per token, shortest", "ms", 0, {}},
         {"ms_per_token_max", "Time per token, longest", "ms", 0, {}},
+        {"encoder_ms", "Time of the encoder", "ms", -1, "Reading the source, where there is one"},
         {"first_token_ms", "Time to the first token", "ms", -1, "Includes reading the prompt"},
         {"tokens", "New tokens", "token", 0, {}},
-        {"prompt_tokens", "Prompt tokens", "token", 0, {}},
+        {"prompt_tokens", "Prompt tokens", "token", 0, "Or those of the source"},
         {"bytes_per_token", "Weights read per token", "byte", -1, {}},
         {"gb_per_s", "Weights read per second", "GB/s", 1, {}},
         {"copy_gb_per_s", "Copy bandwidth", "GB/s", 0, "Read and written bytes counted"},
@@ -82,7 +85,11 @@ StudyInfo describeStudy() {
 }
 
 /// Bytes of weights that one step reads: of an untied embedding it reads one row only.
-std::int64_t bytesPerToken(const LlamaModel& model) {
+std::int64_t bytesPerToken(const LoadedModel& loaded) {
+    if (loaded.translator) {
+        return loaded.translator->stepBytes();
+    }
+    const LlamaModel& model = *loaded.model;
     const LlamaConfig& config = model.config();
     const std::int64_t embeddingElements = config.vocabularySize * config.hiddenSize;
     const std::int64_t perElement = config.dtype == "float32" || config.dtype == "F32" ? 4 : 2;
@@ -108,7 +115,6 @@ ContinuationRequest requestFrom(const Spec& spec, const LoadedModel& model) {
     const Json& params = spec.params;
     ContinuationRequest request;
     request.modelName = model.name;
-    request.prompt = promptIds(model.requireTokenizer(), textOf(params, "prompt"));
     request.options.maxNew = params.at("max_new").get<int>();
     request.options.sampling = {
         .greedy = params.at("greedy").get<bool>(),
@@ -117,6 +123,11 @@ ContinuationRequest requestFrom(const Spec& spec, const LoadedModel& model) {
         .topK = params.at("top_k").get<int>()};
     request.seed = spec.seed;
     request.live = true;
+    if (const Encoder* encoder = model.encoder()) {
+        request.prompt = {encoder->startToken()};
+        return request;
+    }
+    request.prompt = promptIds(model.requireTokenizer(), textOf(params, "prompt"));
     const auto promptTokens = static_cast<std::int64_t>(request.prompt.size());
     LATHE_CHECK(
         promptTokens < model.model->maxPositions(),
@@ -125,12 +136,37 @@ ContinuationRequest requestFrom(const Spec& spec, const LoadedModel& model) {
     return request;
 }
 
+/// Reads the source of an encoder-decoder, with its size and time into the metrics.
+EncoderOutput
+readSource(const Spec& spec, StudyContext& context, const LoadedModel& model, Json& metrics) {
+    const std::vector<TokenId> source =
+        sourceIds(model.requireTokenizer(), *model.encoder(), textOf(spec.params, "prompt"));
+    std::vector<double> times;
+    EncoderOutput encoded;
+    for (int i = 0; i < std::max(1, spec.repeat); ++i) {
+        const auto start = Clock::now();
+        encoded = model.encoder()->encode(context.exec, source);
+        context.exec.synchronize();
+        times.push_back(1000.0 * secondsSince(start));
+    }
+    metrics["prompt_tokens"] = source.size();
+    metrics["encoder_ms"] = jsonNumber(median(times));
+    return encoded;
+}
+
 Json LmGenerate::run(const Spec& spec, StudyContext& context) const {
-    const auto model = context.models.load(textOf(spec.params, "model"), context.exec, context.run);
+    const auto model =
+        context.models.loadAny(textOf(spec.params, "model"), context.exec, context.run);
     const Tokenizer& tokenizer = model->requireTokenizer();
     ContinuationRequest request = requestFrom(spec, *model);
+    Json metrics{{"prompt_tokens", request.prompt.size()}};
+    EncoderOutput encoded;
+    if (model->encoder() != nullptr) {
+        encoded = readSource(spec, context, *model, metrics);
+        request.options.encoder = &encoded;
+    }
     context.run.progress(0.0, "generating");
-    const Continuation first = continueText(context, *model->model, tokenizer, request);
+    const Continuation first = continueText(context, model->decoder(), tokenizer, request);
     std::vector<double> times = decodingSteps(first);
     if (spec.repeat > 1) {
         // The run that was watched is the warm-up: events are emitted between its steps.
@@ -140,21 +176,19 @@ Json LmGenerate::run(const Spec& spec, StudyContext& context) const {
             context.run.progress(
                 static_cast<double>(i) / spec.repeat, "timing run " + std::to_string(i + 1));
             times.push_back(
-                median(decodingSteps(continueText(context, *model->model, tokenizer, request))));
+                median(decodingSteps(continueText(context, model->decoder(), tokenizer, request))));
         }
     }
-    Json metrics{
-        {"text", first.text},
-        {"ids", first.ids},
-        {"tokens", first.ids.size()},
-        {"prompt_tokens", request.prompt.size()},
-        {"output_hash", hashIds(first.ids)}};
+    metrics["text"] = first.text;
+    metrics["ids"] = first.ids;
+    metrics["tokens"] = first.ids.size();
+    metrics["output_hash"] = hashIds(first.ids);
     if (times.empty()) {
         return metrics;
     }
     putTiming(metrics, "ms_per_token", times);
     metrics["first_token_ms"] = jsonNumber(first.stepMilliseconds.front());
-    const std::int64_t bytes = bytesPerToken(*model->model);
+    const std::int64_t bytes = bytesPerToken(*model);
     const double bytesPerSecond = static_cast<double>(bytes) / (median(times) / 1000.0);
     metrics["bytes_per_token"] = bytes;
     metrics["gb_per_s"] = jsonNumber(bytesPerSecond / 1e9);

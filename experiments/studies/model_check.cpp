@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/core/check.h"
-#include "engine/io/safetensors.h"
-#include "experiments/model_cache.h"
 #include "experiments/studies/factories.h"
 #include "experiments/studies/params.h"
-#include "experiments/text_generation.h"
+#include "experiments/studies/reference_check.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <map>
-#include <numeric>
 
 namespace lathe {
 
@@ -47,17 +42,6 @@ StudyInfo describeStudy() {
             {"output_hash", "Hash of the greedy ids", "", 0, {}}}};
 }
 
-std::vector<TokenId> readIds(const SafetensorsFile& file, const std::string& name) {
-    const Tensor tensor = file.tensor(name);
-    if (tensor.dtype() == DType::I32) {
-        const auto ids = tensor.view().as<std::int32_t>();
-        return {ids.begin(), ids.end()};
-    }
-    throw FormatError(
-        file.path().string() + ": '" + name + "' is " + std::string(nameOf(tensor.dtype())) +
-        ", ids must be I32");
-}
-
 std::filesystem::path referencePath(const Json& params, const std::filesystem::path& model) {
     if (const std::string given = textOf(params, "reference"); !given.empty()) {
         return given;
@@ -67,21 +51,6 @@ std::filesystem::path referencePath(const Json& params, const std::filesystem::p
     }
     std::filesystem::path beside = model;
     return beside.replace_extension(".reference.safetensors");
-}
-
-/// What the model gave, on the host.
-struct HostRows {
-    std::vector<float> values;
-    std::int64_t rows = 0;
-    std::int64_t columns = 0;
-};
-
-HostRows toHost(ExecContext& context, ConstView view) {
-    HostRows host{
-        std::vector<float>(static_cast<std::size_t>(view.elementCount())), view.shape[0],
-        view.shape.rowElements()};
-    copy(context, view, viewOf(std::span(host.values), view.shape));
-    return host;
 }
 
 /// Rows of `host` in the order of `positions`.
@@ -107,7 +76,7 @@ struct Reference {
     std::string greedy = "greedy_ids";
     bool dequantized = false;
 
-    explicit Reference(const std::filesystem::path& path) : file(SafetensorsFile::open(path)) {
+    explicit Reference(SafetensorsFile opened) : file(std::move(opened)) {
         if (file.contains("logits_dequantized")) {
             logits = "logits_dequantized";
             greedy = "greedy_ids_dequantized";
@@ -115,7 +84,7 @@ struct Reference {
         }
         for (const std::string& name : {std::string("input_ids"), logits}) {
             if (!file.contains(name)) {
-                throw FormatError(path.string() + ": tensor '" + name + "' is missing");
+                throw FormatError(file.path().string() + ": tensor '" + name + "' is missing");
             }
         }
     }
@@ -131,59 +100,6 @@ struct Reference {
         return layers;
     }
 };
-
-/// Largest deviations of `got` from a tensor of the reference. Anything not finite counts as
-/// infinite.
-Json compare(
-    const Reference& reference, const std::string& name, const HostRows& got, double bound) {
-    const Tensor tensor = reference.file.tensor(name);
-    const Shape shape{got.rows, got.columns};
-    if (tensor.dtype() != DType::F32 || !(tensor.shape() == shape)) {
-        throw FormatError(
-            reference.file.path().string() + ": '" + name + "' is " +
-            std::string(nameOf(tensor.dtype())) + " " + tensor.shape().text() +
-            ", the model gives F32 " + shape.text());
-    }
-    const auto wanted = tensor.view().as<float>();
-    double largest = 0.0;
-    for (const float value : wanted) {
-        largest = std::max(largest, std::fabs(static_cast<double>(value)));
-    }
-    const double floor = std::max(largest * 1e-3, std::numeric_limits<double>::min());
-    double absolute = 0.0;
-    double relative = 0.0;
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-        const double want = wanted[i];
-        double away = std::fabs(static_cast<double>(got.values[i]) - want);
-        if (!std::isfinite(away)) {
-            away = std::numeric_limits<double>::infinity();
-        }
-        absolute = std::max(absolute, away);
-        relative = std::max(relative, away / std::max(std::fabs(want), floor));
-    }
-    return {
-        {"name", name},
-        {"max_abs", jsonNumber(absolute)},
-        {"max_rel", jsonNumber(relative)},
-        {"bound", bound},
-        {"pass", absolute <= bound}};
-}
-
-/// Logits of the input ids fed as they are when text is made.
-HostRows
-logitsByStep(StudyContext& context, const LlamaModel& model, std::span<const TokenId> input) {
-    const auto state = model.begin(context.exec, static_cast<std::int64_t>(input.size()));
-    HostRows all;
-    for (std::size_t i = 0; i < input.size(); ++i) {
-        context.run.checkpoint();
-        const DecodeSlot slot{*state, input.subspan(i, 1)};
-        const HostRows row = toHost(context.exec, model.forward(context.exec, {&slot, 1}));
-        all.values.insert(all.values.end(), row.values.begin(), row.values.end());
-        all.rows += row.rows;
-        all.columns = row.columns;
-    }
-    return all;
-}
 
 /// Runs the input ids once, and token by token, and compares hidden states and logits.
 Json compareOutputs(
@@ -213,7 +129,7 @@ Json compareOutputs(
                 reference.file.path().string() + ": '" + name +
                 "' is of a layer that the model lacks");
         }
-        outputs.push_back(compare(reference, name, hidden[layer], bound));
+        outputs.push_back(compareRows(reference.file, name, hidden[layer], bound));
     }
     const auto pick = [&](HostRows rows) {
         return reference.file.contains("positions")
@@ -222,26 +138,13 @@ Json compareOutputs(
                    : std::move(rows);
     };
     logits = pick(std::move(logits));
-    outputs.push_back(compare(reference, reference.logits, logits, bound));
-    Json steps =
-        compare(reference, reference.logits, pick(logitsByStep(context, model, input)), bound);
+    outputs.push_back(compareRows(reference.file, reference.logits, logits, bound));
+    Json steps = compareRows(
+        reference.file, reference.logits, pick(logitsByStep(context, model, nullptr, input)),
+        bound);
     steps["name"] = reference.logits + ", one token a step";
     outputs.push_back(std::move(steps));
     return outputs;
-}
-
-/// Makes exactly as many ids as the reference has, end-of-text ignored.
-std::vector<TokenId> greedyIds(
-    const Spec& spec, StudyContext& context, const LlamaModel& model,
-    const std::vector<TokenId>& prompt, std::size_t total) {
-    LATHE_CHECK(
-        !prompt.empty() && prompt.size() < total,
-        "the reference's greedy ids must continue its prompt ids");
-    GenerateOptions options{.maxNew = static_cast<int>(total - prompt.size()), .stopAtEos = false};
-    Random random(spec.seed);
-    return generate(
-        context.run, context.exec, model, prompt, std::nullopt, options, random,
-        [](const GeneratedToken&) {});
 }
 
 class ModelCheck : public Study {
@@ -256,45 +159,55 @@ public:
     }
 
 private:
+    Json checkTranslator(
+        const Spec& spec, StudyContext& context, const SafetensorsFile& reference) const;
+    Json checkContinuer(const Spec& spec, StudyContext& context, const Reference& reference) const;
     StudyInfo m_info = describeStudy();
 };
 
 Json ModelCheck::run(const Spec& spec, StudyContext& context) const {
     const std::string name = textOf(spec.params, "model");
     // First the reference: a folder without one needs no loading to be refused.
-    const Reference reference(referencePath(spec.params, resolveModel(name)));
-    const auto model = context.models.load(name, context.exec, context.run);
+    SafetensorsFile file = SafetensorsFile::open(referencePath(spec.params, resolveModel(name)));
+    return file.contains("0.input_ids") ? checkTranslator(spec, context, file)
+                                        : checkContinuer(spec, context, Reference(std::move(file)));
+}
+
+Json ModelCheck::checkTranslator(
+    const Spec& spec, StudyContext& context, const SafetensorsFile& reference) const {
+    const std::string name = textOf(spec.params, "model");
+    const auto model = context.models.loadAny(name, context.exec, context.run);
+    LATHE_CHECK(
+        model->translator != nullptr, reference.path().string() +
+                                          " is the reference of an encoder-decoder, which " + name +
+                                          " is not");
+    const double bound = context.exec.device().isCuda() ? kCudaBound : kCpuBound;
+    Json metrics{{"reference", reference.path().string()}, {"bound", bound}};
+    checkTranslations(spec, context, *model, reference, bound, metrics);
+    return metrics;
+}
+
+Json ModelCheck::checkContinuer(
+    const Spec& spec, StudyContext& context, const Reference& reference) const {
+    const auto model = context.models.load(textOf(spec.params, "model"), context.exec, context.run);
     double bound = reference.dequantized ? kGgufBound : kCpuBound;
     if (context.exec.device().isCuda()) {
         bound = std::max(bound, kCudaBound);
     }
     context.run.progress(0.3, "comparing outputs");
-    Json outputs = compareOutputs(context, *model->model, reference, bound);
-    bool pass = std::ranges::all_of(
-        outputs, [](const Json& output) { return output.at("pass").get<bool>(); });
     Json metrics{{"reference", reference.file.path().string()}, {"bound", bound}};
+    summarize(compareOutputs(context, *model->model, reference, bound), metrics);
     if (reference.file.contains(reference.greedy) && reference.file.contains("prompt_ids")) {
         context.run.progress(0.6, "comparing greedy text");
         const std::vector<TokenId> wanted = readIds(reference.file, reference.greedy);
         const std::vector<TokenId> made = greedyIds(
-            spec, context, *model->model, readIds(reference.file, "prompt_ids"), wanted.size());
-        metrics["greedy_equal"] = made == wanted;
-        metrics["greedy_ids"] = made;
-        metrics["output_hash"] = hashIds(made);
-        pass = pass && made == wanted;
+            spec, context, *model->model, nullptr, readIds(reference.file, "prompt_ids"),
+            wanted.size());
+        compareGreedy(made, wanted, metrics);
     } else {
         context.run.log(LogLevel::Warning, "the reference has no greedy ids to compare");
         metrics["greedy_equal"] = nullptr;
     }
-    double largest = 0.0;
-    for (const Json& output : outputs) {
-        largest = std::max(
-            largest, output.at("max_abs").is_null() ? std::numeric_limits<double>::infinity()
-                                                    : output.at("max_abs").get<double>());
-    }
-    metrics["max_abs"] = jsonNumber(largest);
-    metrics["outputs"] = std::move(outputs);
-    metrics["pass"] = pass;
     return metrics;
 }
 

@@ -51,6 +51,53 @@ Json configOf(const LlamaConfig& c) {
     return config;
 }
 
+const char* nameOf(T5Activation activation) {
+    switch (activation) {
+    case T5Activation::Relu:
+        return "relu";
+    case T5Activation::GatedGelu:
+        return "gated-gelu";
+    case T5Activation::GatedSilu:
+        return "gated-silu";
+    }
+    throw InternalError("an activation has no name");
+}
+
+Json configOf(const T5Config& c) {
+    return {
+        {"hidden_size", c.hiddenSize},
+        {"intermediate_size", c.intermediateSize},
+        {"encoder_layers", c.encoderLayers},
+        {"decoder_layers", c.decoderLayers},
+        {"heads", c.heads},
+        {"head_dim", c.headDim},
+        {"vocabulary_size", c.vocabularySize},
+        {"max_positions", kT5Positions},
+        {"relative_buckets", c.buckets},
+        {"relative_max_distance", c.maxDistance},
+        {"feed_forward", nameOf(c.activation)},
+        {"rms_epsilon", c.rmsEpsilon},
+        {"tied_head", c.tiedHead},
+        {"scaled_head", c.scaledHead}};
+}
+
+/// What depends on the family.
+void describeFamily(const Checkpoint& checkpoint, Json& metrics) {
+    if (isT5(checkpoint.config())) {
+        const T5Config config = t5ConfigFrom(checkpoint);
+        metrics["architecture"] = config.architecture;
+        metrics["parameters"] = parameterCount(config);
+        metrics["memory_bytes"] = runningBytes(checkpoint, kT5Positions);
+        metrics["config"] = configOf(config);
+        return;
+    }
+    const LlamaConfig config = llamaConfigFrom(checkpoint);
+    metrics["architecture"] = config.architecture;
+    metrics["parameters"] = describeModel(checkpoint.path()).parameters;
+    metrics["memory_bytes"] = runningBytes(checkpoint, config.maxPositions);
+    metrics["config"] = configOf(config);
+}
+
 Json tokenizerOf(const Tokenizer* tokenizer) {
     if (tokenizer == nullptr) {
         return nullptr;
@@ -103,21 +150,16 @@ Json ModelInformation::run(const Spec& spec, StudyContext& context) const {
     const std::filesystem::path path = resolveModel(textOf(spec.params, "model"));
     context.run.progress(0.0, "reading " + path.filename().string());
     const auto checkpoint = Checkpoint::open(path);
-    const LlamaConfig config = llamaConfigFrom(*checkpoint);
-    const ModelInfo described = describeModel(path);
     context.run.checkpoint();
     Json metrics{
-        {"architecture", config.architecture},
-        {"parameters", described.parameters},
         {"bytes", checkpoint->fileBytes()},
-        {"memory_bytes", estimateBytes(*checkpoint, config.maxPositions)},
         {"dtype", mainType(*checkpoint)},
         {"container", checkpoint->container()},
         {"path", path.string()},
-        {"config", configOf(config)},
         {"tokenizer", tokenizerOf(checkpoint->tokenizer().get())},
         {"modules", modulesOf(*checkpoint)},
         {"hash", hashPath(path)}};
+    describeFamily(*checkpoint, metrics);
     if (checkpoint->config().contains("quantization_config")) {
         metrics["quantization"] = checkpoint->config().at("quantization_config");
     }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes tiny random-weight decoder folders in Hugging Face format, one per architecture variant.
+"""Writes tiny random-weight model folders in Hugging Face format, one per architecture variant.
 
 Each gets a reference.safetensors with inputs and the float32 outputs of transformers on the CPU.
 The weights mean nothing; the folders exist so that any implementation can be checked against an
@@ -21,13 +21,19 @@ from transformers import (
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    MT5Config,
+    MT5ForConditionalGeneration,
     PreTrainedModel,
     Qwen2Config,
     Qwen2ForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
 )
 
 PROMPT_TOKENS = 9
 NEW_TOKENS = 24
+SOURCE_TOKENS = 22  # the end token included
+TRANSLATED_TOKENS = 20
 HIDDEN_BY_SEED = {1: 64, 2: 96}
 
 
@@ -74,6 +80,33 @@ class FixtureWriter:
             "greedy_ids": greedy[0].int(),
         }
         self.write(name, model, tensors)
+
+    @torch.no_grad()
+    def translation(self, name: str, model: PreTrainedModel) -> None:
+        """One encoder-decoder: encoder output of random ids, greedy text and its logits."""
+        self.spread(model, 0.12)
+        vocabulary = model.config.vocab_size
+        drawn = [self.random.randrange(3, vocabulary) for _ in range(SOURCE_TOKENS - 1)]
+        ids = torch.tensor([drawn + [1]])
+        encoded = model.encoder(input_ids=ids).last_hidden_state
+        greedy = model.generate(
+            input_ids=ids,
+            max_new_tokens=TRANSLATED_TOKENS,
+            do_sample=False,
+            num_beams=1,
+            eos_token_id=vocabulary + 5,  # never met: always TRANSLATED_TOKENS tokens
+        )
+        logits = model(input_ids=ids, decoder_input_ids=greedy[:, :-1]).logits
+        tensors = {
+            "0.input_ids": ids[0].int(),
+            "0.encoder_output": encoded[0],
+            "0.greedy_ids": greedy[0].int(),
+            "0.logits": logits[0],
+        }
+        self.write(name, model, tensors)
+        again = type(model).from_pretrained(self.out / name).eval()
+        if not torch.equal(again(input_ids=ids, decoder_input_ids=greedy[:, :-1]).logits, logits):
+            raise RuntimeError(f"{name}: transformers reads another model than it wrote")
 
     def write(self, name: str, model: PreTrainedModel, tensors: dict[str, torch.Tensor]) -> None:
         """Writes the folder in small shards, so that sharded reading is tested as well."""
@@ -133,6 +166,48 @@ def write_decoders(writer: FixtureWriter) -> None:
     writer.causal("mistral-head-dim", MistralForCausalLM(mistral))
 
 
+def write_translators(writer: FixtureWriter) -> None:
+    """T5 with its head tied and scaled, tied and unscaled, and (as mT5) with one of its own."""
+    hidden = HIDDEN_BY_SEED.get(writer.seed, 80)
+    special = dict(decoder_start_token_id=0, pad_token_id=0, eos_token_id=1)
+    shared = dict(
+        **special,
+        vocab_size=211 + writer.seed,
+        d_model=hidden,
+        d_ff=hidden * 2,
+        num_layers=2,
+        num_decoder_layers=2,
+        num_heads=4,
+        relative_attention_num_buckets=16,
+        relative_attention_max_distance=40,
+    )
+    scaled = T5Config(**shared, d_kv=24, feed_forward_proj="relu", tie_word_embeddings=True)
+    writer.translation("t5-relu-tied", T5ForConditionalGeneration(scaled))
+    unscaled = T5Config(
+        **shared, d_kv=16, feed_forward_proj="gated-gelu", tie_word_embeddings=False
+    )
+    writer.translation("t5-gated-tied-unscaled", T5ForConditionalGeneration(unscaled))
+    small = MT5Config(
+        **special,
+        vocab_size=99 + writer.seed,
+        d_model=32,
+        d_kv=12,
+        d_ff=40,
+        num_layers=2,
+        num_decoder_layers=1,
+        num_heads=3,
+        relative_attention_num_buckets=8,
+        relative_attention_max_distance=20,
+        feed_forward_proj="gated-gelu",
+        tie_word_embeddings=False,
+    )
+    untied = MT5ForConditionalGeneration(small)
+    # Newer versions tie what their settings call untied, until the weights differ.
+    untied.lm_head.weight = torch.nn.Parameter(torch.empty(small.vocab_size, small.d_model))
+    untied.config.tie_word_embeddings = False
+    writer.translation("mt5-untied", untied)
+
+
 def main() -> None:
     """Writes all folders under OUT_DIR."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -141,7 +216,9 @@ def main() -> None:
         "--seed", type=int, default=1, help="of weights and inputs (default 1: the test data)"
     )
     arguments = parser.parse_args()
-    write_decoders(FixtureWriter(arguments.out, arguments.seed))
+    writer = FixtureWriter(arguments.out, arguments.seed)
+    write_decoders(writer)
+    write_translators(writer)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,26 @@ struct Sizes {
     std::int64_t tokens = 1, past = 0, heads = 1, kvHeads = 1, headDim = 1;
     std::int64_t spare = 0; ///< rows of the cache that hold NaN still
     double size = 1.0;      ///< of queries: large ones make soft-max sharp
+    bool causal = true;     ///< else `past` are rows beside the fresh ones, or fewer
+    bool bias = false;      ///< with columns to spare that hold NaN
 };
+
+/// Two columns before and one behind those that are needed must not be read.
+void addBias(Arrays& arrays, Attention& op) {
+    const std::int64_t heads = op.q.shape[1];
+    const std::int64_t back = op.past + op.q.shape[0] - 1;
+    const std::int64_t ahead = op.causal ? 0 : std::max<std::int64_t>(0, op.keys.shape[0] - 1);
+    const std::int64_t columns = 2 + back + 1 + ahead + 1;
+    std::vector<float> values = arrays.normals(heads * columns, 2.0);
+    for (std::int64_t head = 0; head < heads; ++head) {
+        for (const std::int64_t unread : {std::int64_t{0}, std::int64_t{1}, columns - 1}) {
+            values[static_cast<std::size_t>(head * columns + unread)] =
+                std::numeric_limits<float>::quiet_NaN();
+        }
+    }
+    op.bias = arrays.given("bias", {heads, columns}, values);
+    op.biasOrigin = 2 + back;
+}
 
 Attention make(Arrays& arrays, const Sizes& sizes) {
     const std::int64_t rows = sizes.past + sizes.tokens + sizes.spare;
@@ -30,21 +49,27 @@ Attention make(Arrays& arrays, const Sizes& sizes) {
         return arrays.given(name, cache, values);
     };
     const Shape fresh{sizes.tokens, sizes.heads, sizes.headDim};
-    return {
+    Attention op{
         .q = arrays.floats("q", fresh, sizes.size),
         .keys = filled("keys"),
         .values = filled("values"),
-        .past = sizes.past,
+        .past = sizes.causal ? sizes.past : 0,
         .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(sizes.headDim))),
-        .y = arrays.output("y", fresh, DType::F32, sizes.size > 1.0 ? kSharpBound : kBound)};
+        .y = arrays.output("y", fresh, DType::F32, sizes.size > 1.0 ? kSharpBound : kBound),
+        .causal = sizes.causal};
+    if (sizes.bias) {
+        addBias(arrays, op);
+    }
+    return op;
 }
 
 void addSizes(std::vector<Check>& checks, Sizes sizes, CaseOptions options = {}) {
-    const std::string name =
-        "tokens " + std::to_string(sizes.tokens) + " past " + std::to_string(sizes.past) +
-        " heads " + std::to_string(sizes.heads) + "/" + std::to_string(sizes.kvHeads) + " dim " +
-        std::to_string(sizes.headDim) + (sizes.spare > 0 ? " spare" : "") +
-        (sizes.size > 1.0 ? " sharp" : "") + (options.shifted ? " shifted" : "");
+    const std::string name = "tokens " + std::to_string(sizes.tokens) + " past " +
+                             std::to_string(sizes.past) + " heads " + std::to_string(sizes.heads) +
+                             "/" + std::to_string(sizes.kvHeads) + " dim " +
+                             std::to_string(sizes.headDim) + (sizes.spare > 0 ? " spare" : "") +
+                             (sizes.size > 1.0 ? " sharp" : "") + (sizes.causal ? "" : " all") +
+                             (sizes.bias ? " bias" : "") + (options.shifted ? " shifted" : "");
     addCase<Attention>(
         checks, "attention", name, [sizes](Arrays& arrays) { return make(arrays, sizes); },
         options);
@@ -77,6 +102,56 @@ void addAttentionCases(std::vector<Check>& checks) {
     addSizes(
         checks, {.tokens = 0, .past = 4, .heads = 2, .kvHeads = 1, .headDim = 8},
         {.throughRun = true});
+    addSizes(checks, {.bias = true});
+    addSizes(
+        checks, {.tokens = 1, .past = 62, .heads = 4, .kvHeads = 4, .headDim = 64, .bias = true});
+    addSizes(
+        checks,
+        {.tokens = 7,
+         .past = 30,
+         .heads = 3,
+         .kvHeads = 3,
+         .headDim = 32,
+         .spare = 4,
+         .bias = true},
+        {.shifted = true});
+    addSizes(
+        checks, {.tokens = 70, .past = 63, .heads = 4, .kvHeads = 2, .headDim = 24, .bias = true});
+    addSizes(
+        checks, {.tokens = 3, .past = 2, .heads = 2, .kvHeads = 1, .headDim = 300, .bias = true});
+    addSizes(
+        checks, {.tokens = 1,
+                 .past = 0,
+                 .heads = 2,
+                 .kvHeads = 2,
+                 .headDim = 16,
+                 .causal = false,
+                 .bias = true});
+    addSizes(
+        checks, {.tokens = 22,
+                 .past = 0,
+                 .heads = 4,
+                 .kvHeads = 4,
+                 .headDim = 24,
+                 .causal = false,
+                 .bias = true});
+    addSizes(
+        checks, {.tokens = 130,
+                 .past = 0,
+                 .heads = 2,
+                 .kvHeads = 2,
+                 .headDim = 40,
+                 .causal = false,
+                 .bias = true});
+    addSizes(
+        checks,
+        {.tokens = 1, .past = 15, .heads = 4, .kvHeads = 4, .headDim = 64, .causal = false});
+    addSizes(
+        checks,
+        {.tokens = 11, .past = 80, .heads = 2, .kvHeads = 1, .headDim = 33, .causal = false});
+    addSizes(
+        checks,
+        {.tokens = 40, .past = -33, .heads = 2, .kvHeads = 2, .headDim = 64, .causal = false});
 }
 
 } // namespace lathe::conformance

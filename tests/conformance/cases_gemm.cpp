@@ -59,7 +59,7 @@ void addGemmCases(std::vector<Check>& checks) {
         addSizes(checks, dtype, {1, 1, 1});
         addSizes(checks, dtype, {1, 5000, 3});
         addSizes(checks, dtype, {1, 256, 1023, true});
-        for (std::int64_t rows = 2; rows <= 9; ++rows) {
+        for (std::int64_t rows = 2; rows <= 17; ++rows) {
             addSizes(checks, dtype, {rows, 77, 31, rows % 2 == 0, rows % 3});
         }
         addSizes(checks, dtype, {13, 300, 70, true, 5});

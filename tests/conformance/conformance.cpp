@@ -42,12 +42,14 @@ std::vector<Check> allChecks() {
     addCrossEntropyCases(checks);
     addDecodeAttentionCases(checks);
     addEmbeddingCases(checks);
+    addGeGluCases(checks);
     addGemmCases(checks);
     addGroupGemvCases(checks);
     addGuidedHessianCases(checks);
     addKmeansRowsCases(checks);
     addLutGemvCases(checks);
     addPlaneGemvCases(checks);
+    addReluCases(checks);
     addRmsNormCases(checks);
     addRopeCases(checks);
     addSpmvCsrCases(checks);

@@ -7,8 +7,10 @@
 #include "kernels/ops/attention_gradient/attention_gradient.h"
 #include "kernels/ops/cross_entropy/cross_entropy.h"
 #include "kernels/ops/embedding/embedding.h"
+#include "kernels/ops/geglu/geglu.h"
 #include "kernels/ops/gemm/gemm.h"
 #include "kernels/ops/guided_hessian/guided_hessian.h"
+#include "kernels/ops/relu/relu.h"
 #include "kernels/ops/rms_norm/rms_norm.h"
 #include "kernels/ops/rope/rope.h"
 #include "kernels/ops/squared_gradient/squared_gradient.h"
@@ -249,6 +251,69 @@ private slots:
         run(m_context,
             Attention{.q = q.view(), .keys = keys.view(), .values = values.view(), .y = y.view()});
         compare(y, {0.25F, 0.25F});
+    }
+
+    /// Queries of zeros: the weights are those of the biases alone.
+    void attentionAddsBiasesByDistance() {
+        const float ln3 = std::log(3.0F);
+        const Tensor q = zeros({2, 1, 1});
+        const Tensor keys = zeros({3, 1, 1});
+        const Tensor values = tensorOf<float>({3, 1, 1}, {1, 5, 9});
+        Tensor y = zeros({2, 1, 1});
+        // Distances -2, -1, 0: the first query sees keys 0 and 1, the second all three.
+        const Tensor back = tensorOf<float>({1, 3}, {0, ln3, 0});
+        run(m_context, Attention{
+                           .q = q.view(),
+                           .keys = keys.view(),
+                           .values = values.view(),
+                           .past = 1,
+                           .y = y.view(),
+                           .bias = back.view(),
+                           .biasOrigin = 2});
+        compare(y, {(3.0F * 1 + 5) / 4, (1 + 3.0F * 5 + 9) / 5});
+        // Distances -1 to 2: both see all.
+        const Tensor both = tensorOf<float>({1, 4}, {ln3, 0, 0, ln3});
+        run(m_context, Attention{
+                           .q = q.view(),
+                           .keys = keys.view(),
+                           .values = values.view(),
+                           .y = y.view(),
+                           .causal = false,
+                           .bias = both.view(),
+                           .biasOrigin = 1});
+        compare(y, {(1 + 5 + 3.0F * 9) / 5, (3.0F * 1 + 5 + 9) / 5});
+    }
+
+    void attentionRefusesBiasesThatDoNotReach() {
+        const Tensor q = zeros({2, 1, 1});
+        const Tensor keys = zeros({3, 1, 1});
+        Tensor y = zeros({2, 1, 1});
+        const auto attend = [&](Shape bias, std::int64_t origin, bool causal) {
+            run(m_context, Attention{
+                               .q = q.view(),
+                               .keys = keys.view(),
+                               .values = keys.view(),
+                               .past = causal ? 1 : 0,
+                               .y = y.view(),
+                               .causal = causal,
+                               .bias = zeros(bias).view(),
+                               .biasOrigin = origin});
+        };
+        LATHE_VERIFY_THROWS(attend({1, 3}, 1, true), InputError, "distances from -2 to 0");
+        LATHE_VERIFY_THROWS(attend({1, 3}, 3, true), InputError, "distance 0 at 3");
+        LATHE_VERIFY_THROWS(attend({1, 3}, 1, false), InputError, "distances from -1 to 2");
+        LATHE_VERIFY_THROWS(attend({1, 4}, 0, false), InputError, "distances from -1 to 2");
+        LATHE_VERIFY_THROWS(attend({2, 4}, 1, false), InputError, "bias is [2, 4]");
+    }
+
+    void geluAndRelu() {
+        const Tensor gate = tensorOf<float>({1, 3}, {1, -1, 0});
+        const Tensor up = tensorOf<float>({1, 3}, {2, 10, 7});
+        Tensor y = zeros({1, 3});
+        run(m_context, GeGlu{.gate = gate.view(), .up = up.view(), .y = y.view()});
+        compare(y, {2 * 0.8411920F, -10 * 0.1588080F, 0});
+        run(m_context, Relu{.x = gate.view(), .y = y.view()});
+        compare(y, {1, 0, 0});
     }
 
     void attentionRefuses() {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <string>
 
@@ -22,8 +23,11 @@ namespace {
 
 /// Multiplications that are worth waking another thread for.
 constexpr std::int64_t kGrain = 65536;
-/// Fresh tokens from which on transposed tiles of keys pay.
-constexpr std::int64_t kFewestForBlocks = 8;
+/// What an item takes however few keys there are, in multiplications: a tile of exponentials.
+constexpr std::int64_t kItemCost = 4096;
+/// Fresh tokens from which on transposed tiles of keys are worth it. Fewer are computed as each
+/// would be alone, bit for bit, as products of so few rows are.
+constexpr std::int64_t kFewestForBlocks = 33;
 
 double dot(const float* a, const float* b, std::int64_t count) {
     double sum = 0.0;
@@ -44,8 +48,12 @@ void attendScalar(const Attention& op, std::int64_t token, std::int64_t head, st
     const float* keys = op.keys.ptr<float>() + kvHead * headDim;
     const float* values = op.values.ptr<float>() + kvHead * headDim;
     const std::int64_t stride = kvHeads * headDim;
+    const float* bias = op.bias.empty() ? nullptr
+                                        : op.bias.ptr<float>() + head * op.bias.shape[1] +
+                                              op.biasOrigin - (op.past + token);
     const auto score = [&](std::int64_t row) {
-        return static_cast<double>(op.scale) * dot(q, keys + row * stride, headDim);
+        return static_cast<double>(op.scale) * dot(q, keys + row * stride, headDim) +
+               (bias == nullptr ? 0.0 : static_cast<double>(bias[row]));
     };
     double largest = -std::numeric_limits<double>::infinity();
     for (std::int64_t row = 0; row < seen; ++row) {
@@ -68,7 +76,7 @@ void attendScalar(const Attention& op, std::int64_t token, std::int64_t head, st
 void attentionScalar(ExecContext&, const Attention& op) {
     for (std::int64_t token = 0; token < op.q.shape[0]; ++token) {
         for (std::int64_t head = 0; head < op.q.shape[1]; ++head) {
-            attendScalar(op, token, head, op.past + token + 1);
+            attendScalar(op, token, head, op.causal ? op.past + token + 1 : op.keys.shape[0]);
         }
     }
 }
@@ -84,7 +92,11 @@ AttentionArguments argumentsOf(const Attention& op) {
         .kvHeads = op.keys.shape[1],
         .headDim = op.q.shape[2],
         .past = op.past,
+        .rows = op.causal ? op.past + op.q.shape[0] : op.keys.shape[0],
+        .causal = op.causal,
         .scale = op.scale,
+        .bias = op.bias.empty() ? nullptr : op.bias.ptr<float>() + op.biasOrigin,
+        .biasStride = op.bias.empty() ? 0 : op.bias.shape[1],
     };
 }
 
@@ -96,14 +108,33 @@ void attentionSimd(ExecContext& context, const Attention& op) {
     const bool blocks = a.tokens >= kFewestForBlocks;
     const std::int64_t size = blocks ? kAttentionBlock : 1;
     const std::int64_t groups = (a.tokens + size - 1) / size;
-    const std::int64_t cost = 2 * size * (a.past + a.tokens) * a.headDim;
+    const std::int64_t cost = size * (2 * a.rows * a.headDim + kItemCost);
     const std::int64_t grain = std::max<std::int64_t>(1, kGrain / cost);
-    context.pool().parallelFor(groups * a.heads, grain, [&](std::int64_t from, std::int64_t to) {
+    const auto slice = [&](std::int64_t from, std::int64_t to) {
         for (std::int64_t item = from; item < to; ++item) {
             const std::int64_t token = (groups - 1 - item / a.heads) * size;
             (blocks ? Block : Token)(a, item % a.heads, token);
         }
-    });
+    };
+    context.pool().parallelFor(groups * a.heads, grain, std::cref(slice)); // allocates nothing
+}
+
+/// Columns that the first query's furthest key back and the last one's furthest ahead need.
+void checkBias(const Arguments& arguments, const Attention& op) {
+    if (op.bias.empty()) {
+        return;
+    }
+    arguments.rank("bias", op.bias, 2);
+    arguments.f32("bias", op.bias, {op.q.shape[1], op.bias.shape[1]});
+    const std::int64_t tokens = op.q.shape[0];
+    const std::int64_t back = op.past + tokens - 1;
+    const std::int64_t ahead = op.causal ? 0 : op.keys.shape[0] - 1 - op.past;
+    LATHE_CHECK(
+        tokens == 0 || (op.biasOrigin >= back && op.biasOrigin < op.bias.shape[1] &&
+                        ahead < op.bias.shape[1] - op.biasOrigin),
+        "attention: bias is " + op.bias.shape.text() + " with distance 0 at " +
+            std::to_string(op.biasOrigin) + ", distances from -" + std::to_string(back) + " to " +
+            std::to_string(ahead) + " are needed");
 }
 
 bool fitsSimd(const Attention& op) { return op.q.shape[2] <= kAttentionLargestHeadDim; }
@@ -141,9 +172,11 @@ void run(ExecContext& context, const Attention& op) {
         "attention: q is " + op.q.shape.text() + ", keys are " + op.keys.shape.text() +
             "; the query heads are not a multiple of the key heads");
     LATHE_CHECK(
-        op.past >= 0 && op.past <= capacity && tokens <= capacity - op.past,
+        op.causal ? op.past >= 0 && op.past <= capacity && tokens <= capacity - op.past
+                  : op.past == 0 && (capacity > 0 || tokens == 0),
         "attention: past is " + std::to_string(op.past) + ", q is " + op.q.shape.text() +
-            ", but keys are " + op.keys.shape.text());
+            ", but keys are " + op.keys.shape.text() + (op.causal ? "" : ", not causal"));
+    checkBias(arguments, op);
     arguments.disjoint("y", op.y, "keys", op.keys);
     arguments.disjoint("y", op.y, "values", op.values);
     arguments.disjoint("y", op.y, "q", op.q);

@@ -15,8 +15,10 @@ struct HeadArguments {
     const float* values;
     float* y;
     int heads, kvHeads, headDim;
-    std::int64_t past;
+    std::int64_t past, rows; ///< rows: that all tokens see; -1: causal
     float scale;
+    const float* bias; ///< distance 0 of the first head; null: none
+    std::int64_t biasStride;
 };
 
 /// One block per (token, head). Each warp walks every fourth key with an online softmax, lane l
@@ -29,7 +31,9 @@ __global__ void attentionKernel(HeadArguments a) {
     const std::int64_t token = blockIdx.x / a.heads;
     const int head = static_cast<int>(blockIdx.x % a.heads);
     const int kvHead = head / (a.heads / a.kvHeads);
-    const std::int64_t visible = a.past + token + 1;
+    const std::int64_t visible = a.rows < 0 ? a.past + token + 1 : a.rows;
+    const float* bias =
+        a.bias == nullptr ? nullptr : a.bias + head * a.biasStride - (a.past + token);
     const float* query = a.q + (token * a.heads + head) * a.headDim;
 
     float q[Lanes];
@@ -50,7 +54,7 @@ __global__ void attentionKernel(HeadArguments a) {
             const int d = lane + i * kWarp;
             dot += d < a.headDim ? q[i] * a.keys[row + d] : 0.0F;
         }
-        const float score = warpSum(dot);
+        const float score = warpSum(dot) + (bias == nullptr ? 0.0F : bias[k]);
         const float next = fmaxf(largest, score);
         const float keep = expf(largest - next); // 0 at the first key
         const float add = expf(score - next);
@@ -113,7 +117,10 @@ void launch(ExecContext& context, const Attention& op) {
         static_cast<int>(op.keys.shape[1]),
         static_cast<int>(op.q.shape[2]),
         op.past,
-        op.scale};
+        op.causal ? -1 : op.keys.shape[0],
+        op.scale,
+        op.bias.empty() ? nullptr : op.bias.ptr<float>() + op.biasOrigin,
+        op.bias.empty() ? 0 : op.bias.shape[1]};
     const auto blocks = static_cast<unsigned>(op.q.shape[0] * op.q.shape[1]);
     const cudaStream_t stream = context.cuda()->stream;
     if (a.headDim <= kWarp) {

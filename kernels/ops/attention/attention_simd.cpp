@@ -39,6 +39,16 @@ const float* queryOf(const AttentionArguments& a, int64_t head, int64_t token) {
     return a.q + (token * a.heads + head) * a.headDim;
 }
 
+/// Rows that a token sees.
+int64_t visibleTo(const AttentionArguments& a, int64_t token) {
+    return a.causal ? a.past + token + 1 : a.rows;
+}
+
+/// What is added to the scores of the keys from row `first` on; null: nothing.
+const float* biasOf(const AttentionArguments& a, int64_t head, int64_t token, int64_t first) {
+    return a.bias == nullptr ? nullptr : a.bias + head * a.biasStride + first - (a.past + token);
+}
+
 void start(const AttentionArguments& a, Query& query) {
     query.largest = -HUGE_VALF;
     query.total = 0.0F;
@@ -56,7 +66,8 @@ void finish(const AttentionArguments& a, const Query& query, int64_t head, int64
 }
 
 /// Turns the scores of the tile into weights and rescales what was gathered before.
-void softmaxTile(const AttentionArguments& a, Query& query) {
+/// @param bias of the tile's keys, as many as the query sees; may be null.
+void softmaxTile(const AttentionArguments& a, Query& query, const float* bias) {
     const Vec scale = Vec::set1(a.scale);
     for (int64_t k = query.seen; k < kTile; ++k) {
         query.scores[k] = -HUGE_VALF;
@@ -68,10 +79,15 @@ void softmaxTile(const AttentionArguments& a, Query& query) {
         const int64_t left = query.seen - i * kWidth;
         // A negative scale must not turn the filling into plus infinity.
         if (left < kWidth) {
-            (scores[i] * scale).storePartial(query.scores + i * kWidth, left > 0 ? left : 0);
+            const int64_t some = left > 0 ? left : 0;
+            const Vec added = bias == nullptr || some == 0
+                                  ? Vec::zero()
+                                  : Vec::loadPartial(bias + i * kWidth, some);
+            fma(scores[i], scale, added).storePartial(query.scores + i * kWidth, some);
             scores[i] = Vec::load(query.scores + i * kWidth);
         } else {
-            scores[i] = scores[i] * scale;
+            const Vec added = bias == nullptr ? Vec::zero() : Vec::load(bias + i * kWidth);
+            scores[i] = fma(scores[i], scale, added);
         }
         top = max(scores[i], top);
     }
@@ -205,7 +221,7 @@ void attendTile(
     Query* queries = block.queries + token % kAttentionBlock;
     int64_t most = 0;
     for (int i = 0; i < Count; ++i) {
-        const int64_t visible = a.past + token + i + 1 - first;
+        const int64_t visible = visibleTo(a, token + i) - first;
         queries[i].seen = visible < 0 ? 0 : (visible < kTile ? visible : kTile);
         most = queries[i].seen > most ? queries[i].seen : most;
     }
@@ -215,7 +231,7 @@ void attendTile(
     scoreTile<Count>(a, block, queries, queryOf(a, head, token));
     for (int i = 0; i < Count; ++i) {
         if (queries[i].seen > 0) {
-            softmaxTile(a, queries[i]);
+            softmaxTile(a, queries[i], biasOf(a, head, token + i, first));
         } else {
             for (float& score : queries[i].scores) {
                 score = 0.0F;
@@ -263,7 +279,7 @@ void attendBlock(const AttentionArguments& a, int64_t head, int64_t from) {
     for (int64_t token = from; token < to; ++token) {
         start(a, block.queries[token - from]);
     }
-    const int64_t rows = a.past + to;
+    const int64_t rows = visibleTo(a, to - 1);
     for (int64_t first = 0; first < rows; first += kTile) {
         transposeKeys(a, block, head, first, rows - first < kTile ? rows - first : kTile);
         int64_t token = from;
@@ -282,12 +298,12 @@ void attendBlock(const AttentionArguments& a, int64_t head, int64_t from) {
 void attendToken(const AttentionArguments& a, int64_t head, int64_t token) {
     alignas(64) Query query;
     start(a, query);
-    const int64_t rows = a.past + token + 1;
+    const int64_t rows = visibleTo(a, token);
     const float* q = queryOf(a, head, token);
     for (int64_t first = 0; first < rows; first += kTile) {
         query.seen = rows - first < kTile ? rows - first : kTile;
         scoreRows(a, query, q, rowOf(a, a.keys, head, first), query.seen);
-        softmaxTile(a, query);
+        softmaxTile(a, query, biasOf(a, head, token, first));
         gatherTile<1>(a, &query, rowOf(a, a.values, head, first), query.seen);
     }
     finish(a, query, head, token);

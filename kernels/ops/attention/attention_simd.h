@@ -18,7 +18,11 @@ struct AttentionArguments {
     const float* values = nullptr; ///< the same
     float* y = nullptr;            ///< [tokens, heads, headDim]
     int64_t tokens = 0, heads = 0, kvHeads = 0, headDim = 0, past = 0;
+    int64_t rows = 0; ///< of the cache that the last token sees
+    bool causal = true;
     float scale = 1.0F;
+    const float* bias = nullptr; ///< distance 0 of the first head; null: none
+    int64_t biasStride = 0;      ///< between heads
 };
 
 } // namespace lathe

@@ -8,6 +8,7 @@
 #include "kernels/ops/embedding/embedding_simd.h"
 
 #include <algorithm>
+#include <functional>
 #include <string>
 
 namespace lathe {
@@ -61,13 +62,13 @@ void embeddingSimd(ExecContext& context, const Embedding& op) {
     const auto rowBytes = cols * static_cast<std::int64_t>(sizeOf(op.table.dtype));
     const WeightKind kind = weightKindOf(op.table.dtype);
     const std::int64_t grain = std::max<std::int64_t>(1, kGrain / cols);
-    context.pool().parallelFor(
-        op.ids.elementCount(), grain, [&](std::int64_t from, std::int64_t to) {
-            for (std::int64_t token = from; token < to; ++token) {
-                const std::int64_t id = op.ids.ptr<std::int32_t>()[token];
-                Kernel(op.table.data + id * rowBytes, kind, cols, op.y.ptr<float>() + token * cols);
-            }
-        });
+    const auto slice = [&](std::int64_t from, std::int64_t to) {
+        for (std::int64_t token = from; token < to; ++token) {
+            const std::int64_t id = op.ids.ptr<std::int32_t>()[token];
+            Kernel(op.table.data + id * rowBytes, kind, cols, op.y.ptr<float>() + token * cols);
+        }
+    };
+    context.pool().parallelFor(op.ids.elementCount(), grain, std::cref(slice)); // allocates nothing
 }
 
 } // namespace

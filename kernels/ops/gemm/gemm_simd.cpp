@@ -13,11 +13,21 @@ constexpr bool kManyRegisters = Vec::kWidth == 16;
 
 // --- matrix-vector product: dot products along a row of w, several rows of w at a time ---
 
+/// Rows of x whose sums are in registers together; of more, some after the others.
+constexpr int kRowsAtOnce = kManyRegisters ? 6 : 4;
+/// Bytes of w that stay in the first-level cache while rows of x follow one another.
+constexpr int64_t kBlockBytes = 16384;
+
+/// How far ahead weights are asked for: the tiles of a narrow matrix are too short for the
+/// processor to see that they follow one another.
+constexpr int64_t kPrefetchBytes = 4096;
+
 /// Rows of w per tile, so that Outs * Rows accumulators, the weights and one x fit the registers.
 template <int Rows>
 constexpr int outsPerTile() {
-    constexpr int kAccumulators = kManyRegisters ? 16 : 8;
-    return Rows <= 2 ? 4 : (kAccumulators / Rows >= 2 ? kAccumulators / Rows : 1);
+    constexpr int kAccumulators = kManyRegisters ? 24 : 8;
+    constexpr int kFit = kAccumulators / Rows;
+    return kFit >= 4 ? 4 : (kFit >= 1 ? kFit : 1);
 }
 
 /// One step of `count` <= kWidth inputs from input i on.
@@ -32,6 +42,10 @@ inline void gemvStep(
             weights[o] = loadPartial<Weights>(w + o * g.in + i, g.in - i);
         } else {
             weights[o] = Weights::load(w + o * g.in + i);
+            if constexpr (Rows <= 2) { // more rows leave the processor time to fetch by itself
+                const auto* next = reinterpret_cast<const char*>(w + o * g.in + i);
+                __builtin_prefetch(next + kPrefetchBytes);
+            }
         }
     }
     LATHE_UNROLL
@@ -45,6 +59,27 @@ inline void gemvStep(
         LATHE_UNROLL
         for (int o = 0; o < Outs; ++o) {
             sums[o][r] = fma(weights[o], x, sums[o][r]);
+        }
+    }
+}
+
+/// The sums of Count vectors, each in the same order.
+template <int Count>
+inline void sumAll(const Vec* vectors, float* results) {
+    int i = 0;
+    LATHE_UNROLL
+    for (; i + 4 <= Count; i += 4) {
+        sum4(vectors[i], vectors[i + 1], vectors[i + 2], vectors[i + 3], results + i);
+    }
+    if constexpr (Count % 4 != 0) {
+        constexpr int kRest = Count % 4;
+        const Vec zero = Vec::zero();
+        float rest[4];
+        sum4(
+            vectors[Count - kRest], kRest > 1 ? vectors[Count - kRest + 1] : zero,
+            kRest > 2 ? vectors[Count - kRest + 2] : zero, zero, rest);
+        for (int k = 0; k < kRest; ++k) {
+            results[Count - kRest + k] = rest[k];
         }
     }
 }
@@ -67,19 +102,14 @@ void gemvTile(const GemmArguments& g, int64_t out) {
     if (i < g.in) {
         gemvStep<Weights, Rows, Outs, true>(g, w, i, sums);
     }
+    float results[Outs][Rows];
+    sumAll<Outs * Rows>(&sums[0][0], &results[0][0]);
     LATHE_UNROLL
     for (int r = 0; r < Rows; ++r) {
-        float result[Outs];
-        if constexpr (Outs == 4) {
-            sum4(sums[0][r], sums[1][r], sums[2][r], sums[3][r], result);
-        } else {
-            LATHE_UNROLL
-            for (int o = 0; o < Outs; ++o) {
-                result[o] = sum(sums[o][r]);
-            }
-        }
+        LATHE_UNROLL
         for (int o = 0; o < Outs; ++o) {
-            g.y[r * g.yStride + out + o] = result[o] + (g.bias == nullptr ? 0.0F : g.bias[out + o]);
+            g.y[r * g.yStride + out + o] =
+                results[o][r] + (g.bias == nullptr ? 0.0F : g.bias[out + o]);
         }
     }
 }
@@ -99,10 +129,27 @@ void gemvRows(const GemmArguments& g, int64_t from, int64_t to) {
 template <class Weights>
 void gemvOf(const GemmArguments& g, int64_t from, int64_t to) {
     using Rows = void (*)(const GemmArguments&, int64_t, int64_t);
-    constexpr Rows kByRows[kGemvMostRows] = {
-        gemvRows<Weights, 1>, gemvRows<Weights, 2>, gemvRows<Weights, 3>, gemvRows<Weights, 4>,
-        gemvRows<Weights, 5>, gemvRows<Weights, 6>, gemvRows<Weights, 7>, gemvRows<Weights, 8>};
-    kByRows[g.rows - 1](g, from, to);
+    constexpr Rows kByRows[] = {gemvRows<Weights, 1>, gemvRows<Weights, 2>, gemvRows<Weights, 3>,
+                                gemvRows<Weights, 4>, gemvRows<Weights, 5>, gemvRows<Weights, 6>};
+    if (g.rows <= kRowsAtOnce) {
+        kByRows[g.rows - 1](g, from, to);
+        return;
+    }
+    // Groups of nearly equal size: a short one has fewer sums than the processor can add at once.
+    const int64_t groups = (g.rows + kRowsAtOnce - 1) / kRowsAtOnce;
+    const auto rowBytes = g.in * static_cast<int64_t>(sizeof(typename Weights::Element));
+    const int64_t block = kBlockBytes / (rowBytes + 1) / 4 * 4 + 4;
+    for (int64_t first = from; first < to; first += block) {
+        const int64_t last = first + block < to ? first + block : to;
+        for (int64_t group = 0; group < groups; ++group) {
+            GemmArguments part = g;
+            const int64_t row = group * g.rows / groups;
+            part.rows = (group + 1) * g.rows / groups - row;
+            part.x += row * g.in;
+            part.y += row * g.yStride;
+            kByRows[part.rows - 1](part, first, last);
+        }
+    }
 }
 
 // --- tiled product: panels of w, widened and transposed, times tiles of rows of x ---

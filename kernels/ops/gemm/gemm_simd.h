@@ -9,7 +9,7 @@
 namespace lathe {
 
 /// Rows of x that the matrix-vector kernel takes; more are for a tiled product.
-inline constexpr int64_t kGemvMostRows = 8;
+inline constexpr int64_t kGemvMostRows = 32;
 
 struct GemmArguments {
     const float* x = nullptr;    ///< [rows, in]
@@ -23,7 +23,8 @@ struct GemmArguments {
 } // namespace lathe
 
 namespace lathe::avx2 {
-/// Columns [from, to) of y for at most kGemvMostRows rows; reads every weight once.
+/// Columns [from, to) of y for at most kGemvMostRows rows; reads every weight from memory once. All
+/// sums have the same order: a row's result does not depend on the other rows or on the range.
 void gemv(const GemmArguments& g, int64_t from, int64_t to);
 /// Panels [from, to) of gemmPanelWidth() columns of y, for any number of rows.
 void gemmPanels(const GemmArguments& g, int64_t from, int64_t to);

@@ -18,6 +18,7 @@ private slots:
     void failsOnATamperedReference();
     void failsOnOtherGreedyIds();
     void aMissingReferenceIsBadInput();
+    void referencesOfAnotherKindAreBadInput();
 
 private:
     /// lm-little's reference with one tensor changed by `change`.
@@ -33,7 +34,8 @@ void ModelCheckTest::passesOnEveryReference_data() {
         QTest::newRow(name) << QString(name) << 2e-4;
     }
     for (const char* name :
-         {"llama-gqa-untied", "llama3-rope-scaling", "mistral-head-dim", "qwen2"}) {
+         {"llama-gqa-untied", "llama3-rope-scaling", "mistral-head-dim", "mt5-untied", "qwen2",
+          "t5-gated-tied-unscaled", "t5-relu-tied"}) {
         QTest::newRow(name) << QString::fromStdString(test::fixture(name).string()) << 2e-4;
     }
     for (const char* name : {"lm-little-f16", "lm-little-q8_0", "qwen2-f16"}) {
@@ -121,6 +123,20 @@ void ModelCheckTest::aMissingReferenceIsBadInput() {
     QCOMPARE(run.last.state, RunState::Failed);
     QCOMPARE(run.exitStatus, 2);
     QVERIFY(run.last.message.find("absent.safetensors") != std::string::npos);
+}
+
+void ModelCheckTest::referencesOfAnotherKindAreBadInput() {
+    const std::string translator = test::fixture("mt5-untied").string();
+    const auto check = [](const std::string& model, const std::string& of) {
+        return runToEnd(specOf(
+            "model.check", {{"model", model}, {"reference", of + "/reference.safetensors"}}));
+    };
+    const auto continuer = check("lm-little", translator);
+    QCOMPARE(continuer.exitStatus, 2);
+    QVERIFY(continuer.last.message.find("reference of an encoder-decoder") != std::string::npos);
+    const auto other = check(translator, test::bundledModel("lm-little").string());
+    QCOMPARE(other.exitStatus, 2);
+    QVERIFY(other.last.message.find("is an encoder-decoder (mt5)") != std::string::npos);
 }
 
 LATHE_TEST(ModelCheckTest);
