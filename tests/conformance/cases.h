@@ -20,6 +20,7 @@ void addLutGemvCases(std::vector<Check>& checks);
 void addPlaneGemvCases(std::vector<Check>& checks);
 void addRmsNormCases(std::vector<Check>& checks);
 void addRopeCases(std::vector<Check>& checks);
+void addRowStatisticsCases(std::vector<Check>& checks);
 void addSpmvCsrCases(std::vector<Check>& checks);
 void addSquaredGradientCases(std::vector<Check>& checks);
 void addSwiGluCases(std::vector<Check>& checks);

@@ -50,6 +50,7 @@ std::vector<Check> allChecks() {
     addPlaneGemvCases(checks);
     addRmsNormCases(checks);
     addRopeCases(checks);
+    addRowStatisticsCases(checks);
     addSpmvCsrCases(checks);
     addSquaredGradientCases(checks);
     addSwiGluCases(checks);
