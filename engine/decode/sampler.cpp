@@ -11,9 +11,7 @@
 
 namespace lathe {
 
-namespace {
-
-void checkOptions(const SamplingOptions& options) {
+void checkSampling(const SamplingOptions& options) {
     LATHE_CHECK(
         std::isfinite(options.temperature) && options.temperature > 0.0,
         "the temperature must be above 0, not " + std::to_string(options.temperature));
@@ -24,6 +22,8 @@ void checkOptions(const SamplingOptions& options) {
         options.topK >= 0,
         "top-k must be 0 (all) or positive, not " + std::to_string(options.topK));
 }
+
+namespace {
 
 /// Index of the largest logit, the lowest one on ties.
 std::size_t largest(std::span<const float> logits) {
@@ -73,7 +73,7 @@ candidatesOf(std::span<const float> logits, const SamplingOptions& options) {
 SampledToken
 sampleToken(std::span<const float> logits, const SamplingOptions& options, Random& random) {
     LATHE_CHECK(!logits.empty(), "there are no logits to choose a token from");
-    checkOptions(options);
+    checkSampling(options);
     const std::size_t best = largest(logits);
     if (options.greedy) {
         return greedy(logits, best);

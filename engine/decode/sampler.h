@@ -15,6 +15,9 @@ struct SamplingOptions {
     int topK = 0;             ///< 0: all
 };
 
+/// @throws InputError for options out of range.
+void checkSampling(const SamplingOptions& options);
+
 struct SampledToken {
     TokenId id;
     double probability; ///< under the distribution drawn from (greedy: under plain softmax)

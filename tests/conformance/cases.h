@@ -22,6 +22,7 @@ void addPlaneGemvCases(std::vector<Check>& checks);
 void addReluCases(std::vector<Check>& checks);
 void addRmsNormCases(std::vector<Check>& checks);
 void addRopeCases(std::vector<Check>& checks);
+void addRowStatisticsCases(std::vector<Check>& checks);
 void addSpmvCsrCases(std::vector<Check>& checks);
 void addSquaredGradientCases(std::vector<Check>& checks);
 void addSwiGluCases(std::vector<Check>& checks);

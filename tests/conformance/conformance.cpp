@@ -52,6 +52,7 @@ std::vector<Check> allChecks() {
     addReluCases(checks);
     addRmsNormCases(checks);
     addRopeCases(checks);
+    addRowStatisticsCases(checks);
     addSpmvCsrCases(checks);
     addSquaredGradientCases(checks);
     addSwiGluCases(checks);

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cuda/cuda_check.h"
+#include "kernels/cuda/reduce.cuh"
+#include "kernels/ops/row_statistics/row_statistics.h"
+
+namespace lathe::cuda {
+
+namespace {
+
+/// Rows are few and wide: all threads that a block may have. The second pass reads the cache.
+constexpr int kThreads = 1024;
+constexpr int kNoIndex = 0x7fffffff; ///< behind every real one, so that `better` replaces it
+
+__global__ void rowStatisticsKernel(
+    const float* logits, const std::int32_t* targets, std::int64_t stride, std::int64_t cols,
+    std::int32_t* argmax, float* values) {
+    __shared__ float shared[kWarp];
+    __shared__ ArgMaxPair pairs[kWarp];
+    const float* row = logits + blockIdx.x * stride;
+    ArgMaxPair best{-INFINITY, kNoIndex};
+    for (std::int64_t c = threadIdx.x; c < cols; c += blockDim.x) {
+        best = better(best, {row[c], static_cast<int>(c)});
+    }
+    best = blockArgMax(best, pairs);
+    float sum = 0.0F;
+    for (std::int64_t c = threadIdx.x; c < cols; c += blockDim.x) {
+        sum += expf(row[c] - best.value);
+    }
+    sum = blockSum(sum, shared);
+    if (threadIdx.x == 0) {
+        const std::int32_t target = targets[blockIdx.x];
+        const bool known = target >= 0 && target < cols;
+        argmax[blockIdx.x] = best.index == kNoIndex ? 0 : best.index; // nothing but NaN
+        float* to = values + std::int64_t{3} * blockIdx.x;
+        to[0] = best.value;
+        to[1] = best.value + logf(sum);
+        to[2] = known ? row[target] : nanf("");
+    }
+}
+
+} // namespace
+
+void launch(ExecContext& context, const RowStatistics& op) {
+    if (op.argmax.elementCount() == 0) {
+        return;
+    }
+    const auto rows = static_cast<unsigned>(op.logits.shape[0]);
+    rowStatisticsKernel<<<rows, kThreads, 0, context.cuda()->stream>>>(
+        op.logits.ptr<float>(), op.targets.ptr<std::int32_t>(), op.logits.shape[1], op.columns,
+        op.argmax.ptr<std::int32_t>(), op.values.ptr<float>());
+    checkLaunch(context, "row_statistics");
+}
+
+} // namespace lathe::cuda
