@@ -11,6 +11,8 @@ const Registry<Study>& studies() {
         list.add(makeBenchDecode());
         list.add(makeBenchGemv());
         list.add(makeBenchSensitivity());
+        list.add(makeDecodeCompare());
+        list.add(makeDecodeOnce());
         list.add(makeLmGenerate());
         list.add(makeLmPerplexity());
         list.add(makeModelCheck());

@@ -15,17 +15,6 @@ using Turn = DraftedText::Turn;
 /// Prompt tokens of a call that only fills a cache: rows of logits are made for all of them.
 constexpr std::int64_t kPrefillChunk = 64;
 
-bool usesLittle(const DraftOptions& options) {
-    return options.source == DraftSource::Model && options.bild.maxRun > 0;
-}
-
-/// Drafts that are never handed over, nor judged when the text ends.
-bool usesBig(const DraftOptions& options) {
-    const BildOptions& bild = options.bild;
-    return bild.fallback > 0.0 || bild.maxRun < kUnlimitedRun || bild.verifyTail ||
-           bild.startWith == Mover::Big || options.source == DraftSource::Text;
-}
-
 struct Sequences {
     std::unique_ptr<TokenSequence> little, big;
     int waited = 0; ///< little calls since the text has waited for the big model
@@ -238,6 +227,17 @@ private:
 };
 
 } // namespace
+
+bool usesLittle(const DraftOptions& options) {
+    return options.source == DraftSource::Model && options.bild.maxRun > 0;
+}
+
+/// Drafts that are never handed over, nor judged when the text ends.
+bool usesBig(const DraftOptions& options) {
+    const BildOptions& bild = options.bild;
+    return bild.fallback > 0.0 || bild.maxRun < kUnlimitedRun || bild.verifyTail ||
+           bild.startWith == Mover::Big || options.source == DraftSource::Text;
+}
 
 std::int64_t steadyNanoseconds() {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(

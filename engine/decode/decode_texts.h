@@ -42,6 +42,10 @@ struct DecodeSettings {
     const DraftRule* rule = nullptr; ///< in place of the options' own; for tests of rules
 };
 
+/// Does a strategy call the little model, and the big one?
+bool usesLittle(const DraftOptions& options);
+bool usesBig(const DraftOptions& options);
+
 /// Decodes texts, each with its own state, their calls gathered into ragged ones.
 /// Texts end at an end token, after maxNew tokens, or when a model's positions are used up.
 /// @throws InputError for an empty prompt, one longer than a model's positions, a negative maxNew,

@@ -12,6 +12,8 @@ std::unique_ptr<Study> makeBenchCluster();
 std::unique_ptr<Study> makeBenchDecode();
 std::unique_ptr<Study> makeBenchGemv();
 std::unique_ptr<Study> makeBenchSensitivity();
+std::unique_ptr<Study> makeDecodeCompare();
+std::unique_ptr<Study> makeDecodeOnce();
 std::unique_ptr<Study> makeLmGenerate();
 std::unique_ptr<Study> makeLmPerplexity();
 std::unique_ptr<Study> makeModelCheck();
