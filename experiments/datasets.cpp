@@ -5,6 +5,7 @@
 #include "engine/core/error.h"
 #include "engine/core/json.h"
 #include "engine/io/mapped_file.h"
+#include "engine/text/white_space.h"
 #include "experiments/model_cache.h"
 
 #include <algorithm>
@@ -44,13 +45,6 @@ CodePoint codePointAt(std::string_view text, std::size_t at) {
         ((lead & 0x07) << 18) | ((byte(1) & 0x3F) << 12) | ((byte(2) & 0x3F) << 6) |
             (byte(3) & 0x3F),
         4};
-}
-
-/// What Python's str.isspace and the `\s` of its patterns take as white space.
-bool isWhiteSpace(char32_t c) {
-    return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 ||
-           c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
-           c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 /// Line ends as Python's text mode reads them: "\r\n" and a lone "\r" become "\n".

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <set>
 
 namespace lathe {
@@ -93,7 +94,7 @@ struct StrategyTexts {
 };
 
 struct Comparison {
-    std::vector<ParallelText> pairs;
+    ParallelText pairs;
     std::map<std::string, StrategyTexts> strategies;
 };
 
@@ -107,12 +108,15 @@ std::vector<std::string> namesIn(const std::string& list) {
     return names;
 }
 
-std::vector<ParallelText> pairsFrom(const Json& params) {
-    const std::string reference = textOf(params, "reference");
-    std::vector<ParallelText> pairs = loadParallelText(textOf(params, "source"), reference);
+ParallelText pairsFrom(const Json& params) {
+    const std::string source = textOf(params, "source"), reference = textOf(params, "reference");
+    LATHE_CHECK(
+        !source.empty() || reference.empty(), "--reference needs a --source that it translates");
+    ParallelText pairs = source.empty() ? bundledCaptions() : readParallelText(source, reference);
     const auto most = params.at("max_texts").get<std::size_t>();
-    if (most > 0 && most < pairs.size()) {
-        pairs.resize(most);
+    if (most > 0 && most < pairs.sources.size()) {
+        pairs.sources.resize(most);
+        pairs.references.resize(pairs.hasReferences() ? most : 0);
     }
     return pairs;
 }
@@ -145,12 +149,13 @@ public:
                 texts.seconds.push_back(0.0);
                 texts.encoderSeconds.push_back(0.0);
             }
-            for (std::size_t i = 0; i < m_result.pairs.size(); ++i) {
+            for (std::size_t i = 0; i < m_result.pairs.sources.size(); ++i) {
                 m_context.run.progress(
-                    (pass + static_cast<double>(i) / static_cast<double>(m_result.pairs.size())) /
+                    (pass +
+                     static_cast<double>(i) / static_cast<double>(m_result.pairs.sources.size())) /
                         passes,
                     "text " + std::to_string(i + 1) + " of " +
-                        std::to_string(m_result.pairs.size()));
+                        std::to_string(m_result.pairs.sources.size()));
                 for (const auto& [name, options] : m_options) {
                     add(m_result.strategies.at(name), decode(i, options));
                 }
@@ -163,7 +168,7 @@ private:
     PairText decode(std::size_t i, const DraftOptions& options) {
         try {
             return m_pair.decode(
-                {.text = m_result.pairs[i].source,
+                {.text = m_result.pairs.sources[i],
                  .maxNew = m_spec.params.at("max_new").get<int>(),
                  .seed = m_spec.seed + i},
                 options);
@@ -202,7 +207,7 @@ double agreementOf(const StrategyTexts& texts, const StrategyTexts& big) {
     double same = 0.0, all = 0.0;
     for (std::size_t i = 0; i < texts.ids.size(); ++i) {
         const auto longer = static_cast<double>(std::max(texts.ids[i].size(), big.ids[i].size()));
-        same += longer * agreement(std::span<const TokenId>(texts.ids[i]), big.ids[i]);
+        same += longer * agreement<TokenId>(texts.ids[i], big.ids[i]);
         all += longer;
     }
     return all > 0.0 ? 100.0 * same / all : 100.0;
@@ -222,19 +227,13 @@ double predictedSpeedup(const StrategyTexts& texts, const StrategyTexts& big) {
 }
 
 void putQuality(Json& metrics, const StrategyTexts& texts, const Comparison& all) {
-    const bool known = std::ranges::all_of(
-        all.pairs, [](const ParallelText& pair) { return pair.target.has_value(); });
     for (const char* name : {"bleu", "chrf", "rouge_lsum", "bleu_signature"}) {
         metrics[name] = nullptr;
     }
-    if (!known) {
+    if (!all.pairs.hasReferences()) {
         return;
     }
-    std::vector<std::string> references;
-    references.reserve(all.pairs.size());
-    for (const ParallelText& pair : all.pairs) {
-        references.push_back(*pair.target);
-    }
+    const std::vector<std::string>& references = all.pairs.references;
     metrics["bleu"] = corpusBleu(texts.texts, references).score;
     metrics["chrf"] = corpusChrf(texts.texts, references);
     metrics["rouge_lsum"] = rougeLsum(texts.texts, references);
@@ -248,7 +247,7 @@ void writeOutputs(const Comparison& all, const std::filesystem::path& path) {
             file << dumpJson(
                         {{"strategy", name},
                          {"text", i + 1},
-                         {"source", all.pairs[i].source},
+                         {"source", all.pairs.sources[i]},
                          {"output", texts.texts[i]},
                          {"ids", texts.ids[i]}})
                  << '\n';
@@ -262,7 +261,6 @@ class DecodeCompare : public Study {
 public:
     const StudyInfo& info() const override { return m_info; }
     std::vector<Json> cells(const Spec& spec) const override;
-    std::vector<std::filesystem::path> inputFiles(const Spec& spec) const override;
     Json run(const Spec& spec, StudyContext& context) const override;
 
 private:
@@ -286,13 +284,6 @@ std::vector<Json> DecodeCompare::cells(const Spec& spec) const {
         cell["beside"] = beside;
     }
     return cells;
-}
-
-std::vector<std::filesystem::path> DecodeCompare::inputFiles(const Spec& spec) const {
-    if (textOf(spec.params, "source").empty()) {
-        return bundledCaptions();
-    }
-    return {};
 }
 
 Json DecodeCompare::run(const Spec& spec, StudyContext& context) const {

@@ -256,16 +256,17 @@ void requireFree(const std::filesystem::path& folder) {
         folder.string() + " exists and is not an empty folder; choose another one with --out");
 }
 
-std::filesystem::path freeFile(const Json& params) {
-    const std::string out = textOf(params, "out");
+std::filesystem::path freeFile(const Json& params, const std::string& name) {
+    const std::string out = textOf(params, name);
     if (out.empty()) {
         return {};
     }
     std::filesystem::path path = std::filesystem::absolute(out).lexically_normal();
-    LATHE_CHECK(!pathExists(path), path.string() + " exists; choose another file with --out");
+    LATHE_CHECK(!pathExists(path), path.string() + " exists; choose another file with --" + name);
     LATHE_CHECK(
         std::filesystem::is_directory(path.parent_path()),
-        path.parent_path().string() + " is no folder; make it, or choose another file with --out");
+        path.parent_path().string() + " is no folder; make it, or choose another file with --" +
+            name);
     return path;
 }
 

@@ -46,10 +46,10 @@ std::string textOf(const Json& params, const std::string& name);
 /// and is not an empty folder.
 void requireFree(const std::filesystem::path& folder);
 
-/// The file that `out` names, absolute; empty when it names none. Nothing of the user is ever
+/// The file that a parameter names, absolute; empty when it names none. Nothing of the user is ever
 /// overwritten. @throws InputError when it exists or is to be in no folder; known before the work
 /// is done.
-std::filesystem::path freeFile(const Json& params);
+std::filesystem::path freeFile(const Json& params, const std::string& name = "out");
 
 /// Appends `more` to `list`.
 template <class T>
