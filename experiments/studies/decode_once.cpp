@@ -36,7 +36,7 @@ StudyInfo describeStudy() {
     append(info.params, strategyParams());
     append<ParamSpec>(
         info.params, {{.name = "out",
-                       .kind = ParamKind::File,
+                       .kind = ParamKind::Text,
                        .help = "File for the event log: .json or .csv",
                        .advanced = true}});
     info.metrics = {

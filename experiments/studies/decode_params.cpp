@@ -32,15 +32,6 @@ const Json* given(const Json& params, const char* name) {
     return found == params.end() || found->is_null() ? nullptr : &*found;
 }
 
-SamplingOptions samplingFrom(const Json& params) {
-    const auto temperature = params.at("temperature").get<double>();
-    return {
-        .greedy = temperature == 0.0,
-        .temperature = temperature == 0.0 ? 1.0 : temperature,
-        .topP = params.at("top_p").get<double>(),
-        .topK = params.at("top_k").get<int>()};
-}
-
 std::vector<ParamSpec> thresholdParams() {
     return {
         {.name = "preset",
@@ -128,6 +119,17 @@ std::vector<ParamSpec> strategyParams() {
     return params;
 }
 
+SamplingOptions samplingFrom(const Json& params) {
+    const auto temperature = params.at("temperature").get<double>();
+    const SamplingOptions sampling{
+        .greedy = temperature == 0.0,
+        .temperature = temperature == 0.0 ? 1.0 : temperature,
+        .topP = params.at("top_p").get<double>(),
+        .topK = params.at("top_k").get<int>()};
+    checkSampling(sampling);
+    return sampling;
+}
+
 BildOptions bildFrom(const Json& params) {
     BildOptions options = presetFrom(textOf(params, "preset"));
     if (const Json* fallback = given(params, "alpha_fb")) {
@@ -151,7 +153,6 @@ BildOptions bildFrom(const Json& params) {
 
 DraftOptions strategyFrom(const std::string& name, const Json& params) {
     const SamplingOptions sampling = samplingFrom(params);
-    checkSampling(sampling);
     const int drafts = params.at("draft_length").get<int>();
     if (name == "big") {
         return bigAlone(sampling);

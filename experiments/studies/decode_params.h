@@ -17,6 +17,8 @@ std::vector<std::string> strategyNames();
 /// `draft_length`, `max_new`, `temperature`, `top_k`, `top_p`: see strategyFrom.
 std::vector<ParamSpec> strategyParams();
 
+/// Of both models; greedy where the temperature is 0. @throws InputError for options out of range
+SamplingOptions samplingFrom(const Json& params);
 /// The preset that the params name, by name or as a file, with the thresholds that they give.
 /// @throws InputError for neither a preset nor a file; FormatError for a damaged file.
 BildOptions bildFrom(const Json& params);

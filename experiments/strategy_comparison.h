@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/core/study_info.h"
+#include "experiments/decode_pair.h"
+#include "experiments/parallel_text.h"
+#include "experiments/study.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+/// Decoding strategies over a set of texts, in turn.
+namespace lathe {
+
+/// What a strategy made of all texts.
+struct StrategyTexts {
+    std::string name;
+    std::vector<std::string> texts;
+    std::vector<std::vector<TokenId>> ids; ///< new ones
+    std::vector<DecodeLog> logs;           ///< of the last pass
+    DecodeCounts counts;
+    std::vector<double> seconds, encoderSeconds; ///< of each pass, all texts together
+
+    std::size_t tokens() const;
+};
+
+struct ComparedTexts {
+    ParallelText pairs;
+    std::vector<StrategyTexts> strategies; ///< the big model alone first
+
+    const StrategyTexts& big() const { return strategies.front(); }
+    /// @throws InternalError for one that is not there.
+    const StrategyTexts& at(const std::string& name) const;
+};
+
+using NamedStrategy = std::pair<std::string, DraftOptions>;
+
+struct ComparisonSettings {
+    int maxNew = 128;
+    std::uint64_t seed = 1; ///< of the first text; counts up
+    int passes = 1;
+};
+
+/// From `max_new`, the seed and the repetitions.
+ComparisonSettings comparisonSettings(const Spec& spec);
+
+inline constexpr const char* kBigAlone = "big";
+
+/// Decodes every text with the big model alone and with each strategy, text by text in turn, so
+/// that what else the machine does falls on all alike. Each decodes the first text once before
+/// anything is timed.
+/// @throws InputError naming the text that cannot be decoded; Cancelled.
+ComparedTexts compareStrategies(
+    StudyContext& context, DecodePair& pair, ParallelText pairs, const SamplingOptions& sampling,
+    const std::vector<NamedStrategy>& strategies, const ComparisonSettings& settings);
+
+/// Tokens that are the same at the same position, in percent of the longer texts'.
+double agreementOf(const StrategyTexts& texts, const StrategyTexts& other);
+
+/// bleu, chrf, rouge_lsum, agreement, ms_per_token, decode_ms_per_token, speedup, decode_speedup,
+/// predicted_speedup, the counts, texts, tokens, seconds, encoder_seconds, bleu_signature,
+/// output_hash.
+std::vector<MetricInfo> comparisonMetrics();
+/// Quality is null without references.
+Json comparisonMetricsOf(const ComparedTexts& compared, const StrategyTexts& texts);
+
+/// `source`, `reference`, `max_texts`: see pairsFrom.
+std::vector<ParamSpec> pairParams();
+/// The texts that they name, or the bundled captions.
+ParallelText pairsFrom(const Json& params);
+
+} // namespace lathe
