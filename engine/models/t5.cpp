@@ -23,6 +23,13 @@ T5State& stateOf(const DecodeSlot& slot) {
     return *state;
 }
 
+const T5Attention& sourceOf(const T5Block& block) {
+    if (!block.source) {
+        throw InternalError("a block of the decoder does not read the source");
+    }
+    return *block.source;
+}
+
 /// One pass of some rows through a stack, in scratch memory that lives as long as the pass.
 class T5Pass {
 public:
@@ -93,7 +100,8 @@ public:
     }
     /// Rows of each slot to all of its source.
     void attendSource(const T5Block& block, int layer, std::span<const DecodeSlot> slots) {
-        block.source->q.apply(m_context, m_normed, m_qkv.slice(0, 1).reshaped(flat()));
+        const T5Attention& attention = sourceOf(block);
+        attention.q.apply(m_context, m_normed, m_qkv.slice(0, 1).reshaped(flat()));
         std::int64_t from = 0;
         for (const DecodeSlot& slot : slots) {
             KvCache& source = stateOf(slot).source();
@@ -106,7 +114,7 @@ public:
                                .causal = false});
             from = to;
         }
-        finishAttention(*block.source, block.feedForwardNorm);
+        finishAttention(attention, block.feedForwardNorm);
     }
     /// @param norm of the layer behind it.
     void feedForward(const T5Block& block, const Tensor& norm) {
@@ -255,7 +263,7 @@ T5Model::begin(ExecContext& context, std::int64_t capacity, const EncoderOutput*
     auto state = std::make_unique<T5State>(m_config, capacity, tokens, m_device);
     const Shape flat{tokens, m_config.heads * m_config.headDim};
     for (int layer = 0; layer < m_config.decoderLayers; ++layer) {
-        const T5Attention& source = *m_decoder.blocks[static_cast<std::size_t>(layer)].source;
+        const T5Attention& source = sourceOf(m_decoder.blocks[static_cast<std::size_t>(layer)]);
         source.k.apply(context, hidden, state->source().keys(layer).reshaped(flat));
         source.v.apply(context, hidden, state->source().values(layer).reshaped(flat));
     }

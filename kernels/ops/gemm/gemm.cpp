@@ -21,8 +21,11 @@ void launch(ExecContext& context, const Gemm& op);
 
 namespace {
 
-/// Bytes of weights that are worth waking another thread for when each is used once.
-constexpr std::int64_t kGemvGrainBytes = 65536;
+/// Bytes of weights that are worth sharing with another thread: one row of x takes 2 us for them,
+/// about what it takes to hand over x and to get back y.
+constexpr std::int64_t kGemvGrainBytes = 196608;
+/// The same bytes take a few rows as many times as long; smaller pieces than for these do not pay.
+constexpr std::int64_t kMostRowsOfGrain = 3;
 
 float weightAt(const ConstView& w, std::int64_t index) {
     if (w.dtype == DType::F32) {
@@ -69,7 +72,8 @@ void gemvSimd(ExecContext& context, const Gemm& op) {
     const GemmArguments g = argumentsOf(op);
     const auto rowBytes =
         std::max<std::int64_t>(1, g.in * static_cast<std::int64_t>(sizeOf(op.w.dtype)));
-    const std::int64_t grain = std::max<std::int64_t>(4, kGemvGrainBytes / rowBytes);
+    const std::int64_t grain = std::max<std::int64_t>(
+        4, kGemvGrainBytes / (rowBytes * std::min(g.rows, kMostRowsOfGrain)));
     context.pool().parallelFor(
         g.out, grain, [&](std::int64_t from, std::int64_t to) { Kernel(g, from, to); });
 }
