@@ -235,7 +235,7 @@ void DecoderModelTest::earlyExitIsALittleModel() {
 void DecoderModelTest::vocabulariesHaveToAgree() {
     const std::filesystem::path folder = sourceFolder() / "tests" / "data" / "tokenizers";
     const auto one = loadTokenizer(folder / "tiny-gpt2");
-    const auto other = loadTokenizer(folder / "tiny-llama3");
+    const auto other = loadTokenizer(bundledModel("lm-little"));
     requireSameVocabulary(*one, "a", *one, "b");
     LATHE_VERIFY_THROWS(
         requireSameVocabulary(*one, "lm-big", *other, "lm-little"), InputError,
