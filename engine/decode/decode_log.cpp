@@ -96,6 +96,29 @@ DecodeEventKind decodeEventKindFromName(std::string_view name) {
     throw FormatError("'" + validUtf8(name) + "' is no kind of decode event");
 }
 
+void addEncoders(DecodeLog& log, std::int64_t littleNs, std::int64_t bigNs) {
+    const auto length = static_cast<std::int64_t>(log.prompt.size());
+    std::vector<DecodeEvent> events;
+    std::int64_t now = 0;
+    for (const auto& [kind, took] :
+         {std::pair{Kind::EncodeSmall, littleNs}, std::pair{Kind::EncodeLarge, bigNs}}) {
+        if (took > 0) {
+            events.push_back(
+                {.call = -1, .t0Ns = now, .t1Ns = now + took, .kind = kind, .n = length});
+            now += took;
+        }
+    }
+    for (DecodeEvent event : log.events) {
+        event.t0Ns += now;
+        event.t1Ns += now;
+        events.push_back(event);
+    }
+    for (std::size_t i = 0; i < events.size(); ++i) {
+        events[i].seq = static_cast<std::int64_t>(i);
+    }
+    log.events = std::move(events);
+}
+
 Json toJson(const DecodeEvent& event) {
     return {{"seq", event.seq},           {"call", event.call},
             {"t0_ns", event.t0Ns},        {"t1_ns", event.t1Ns},

@@ -67,6 +67,10 @@ struct DecodeLog {
     std::vector<DecodeEvent> events{};
 };
 
+/// Puts the encoders in front of everything, as the first events of the log, and moves all else
+/// behind them. @param littleNs, bigNs  0: that model has no encoder, or was not used.
+void addEncoders(DecodeLog& log, std::int64_t littleNs, std::int64_t bigNs);
+
 Json toJson(const DecodeEvent& event);
 /// {"prompt": [ids], "events": [records]}; unknown numbers are null.
 Json toJson(const DecodeLog& log);

@@ -13,6 +13,7 @@
 #include "kernels/ops/relu/relu.h"
 #include "kernels/ops/rms_norm/rms_norm.h"
 #include "kernels/ops/rope/rope.h"
+#include "kernels/ops/row_statistics/row_statistics.h"
 #include "kernels/ops/squared_gradient/squared_gradient.h"
 #include "kernels/ops/swiglu/swiglu.h"
 #include "kernels/ops/transpose/transpose.h"
@@ -346,6 +347,35 @@ private slots:
             run(m_context,
                 CrossEntropy{.logits = logits.view(), .targets = wrong.view(), .nll = nll.view()}),
             InputError, "targets[1] is 8");
+    }
+
+    void statisticsOfKnownRows() {
+        // Probabilities .1, .3, .3, .3 and a padded column that does not count.
+        const float third = std::log(3.0F);
+        const Tensor logits = tensorOf<float>({2, 5}, {0, third, third, third, 99, 7, 7, 7, 7, 99});
+        const Tensor targets = tensorOf<std::int32_t>({2}, {0, -1});
+        Tensor argmax = zeros({2}, DType::I32);
+        Tensor values = zeros({2, 3});
+        const auto summarize = [&](const Tensor& wanted, std::int64_t columns) {
+            run(m_context, RowStatistics{
+                               .logits = logits.view(),
+                               .targets = wanted.view(),
+                               .columns = columns,
+                               .argmax = argmax.view(),
+                               .values = values.view()});
+        };
+        summarize(targets, 4);
+        QCOMPARE(argmax.view().as<std::int32_t>()[0], 1); // the lowest of three
+        QCOMPARE(argmax.view().as<std::int32_t>()[1], 0);
+        const auto found = values.view().as<float>();
+        QVERIFY(std::abs(std::exp(found[0] - found[1]) - 0.3F) < 1e-6F);
+        QVERIFY(std::abs(found[1] - found[2] - std::log(10.0F)) < 1e-6F);
+        QVERIFY(std::abs(found[4] - (7.0F + std::log(4.0F))) < 1e-6F);
+        QVERIFY(std::isnan(found[5]));
+        LATHE_VERIFY_THROWS(
+            summarize(tensorOf<std::int32_t>({2}, {0, 4}), 4), InputError, "targets[1] is 4");
+        LATHE_VERIFY_THROWS(summarize(targets, 6), InputError, "6 columns");
+        LATHE_VERIFY_THROWS(summarize(targets, 0), InputError, "0 columns");
     }
 
     /// The same distributions from shifted logits: what rounding leaves is never below 0.

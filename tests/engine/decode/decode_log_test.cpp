@@ -20,6 +20,7 @@ private slots:
     }
     void everyStepIsRebuilt();
     void callsTileTheTime();
+    void encodersComeFirst();
     void jsonAndBack();
     void csvHasALinePerEvent();
     void tamperedLogsAreRefused_data();
@@ -60,6 +61,21 @@ void DecodeLogTest::callsTileTheTime() {
     }
     QCOMPARE(replay(m_text.log).callNs, last);
     QCOMPARE(m_text.wallNs, last + kTick); // the last look at the clock
+}
+
+void DecodeLogTest::encodersComeFirst() {
+    DecodeLog log = m_text.log;
+    const std::int64_t calls = replay(log).callNs;
+    addEncoders(log, 300, 5000);
+    QCOMPARE(log.events.size(), m_text.log.events.size() + 2);
+    QCOMPARE(log.events[0].kind, Kind::EncodeSmall);
+    QCOMPARE(log.events[1].kind, Kind::EncodeLarge);
+    QCOMPARE(log.events[1].t1Ns, 5300);
+    QCOMPARE(replay(log).callNs, calls + 5300);
+    QCOMPARE(replay(log).tokens, m_text.tokens);
+    log = m_text.log;
+    addEncoders(log, 0, 0);
+    QCOMPARE(toCsv(log), toCsv(m_text.log));
 }
 
 void DecodeLogTest::jsonAndBack() {

@@ -77,6 +77,7 @@ private slots:
     void bigAloneIsGenerate();
     void strategiesOfNeuralNetworks();
     void earlyExitIsALittleModel();
+    void vocabulariesHaveToAgree();
 
 private:
     std::vector<TokenRow> feed(
@@ -229,6 +230,16 @@ void DecoderModelTest::earlyExitIsALittleModel() {
     QCOMPARE(replay(text.log).counts.bigCalls, 2);
     LATHE_VERIFY_THROWS(decoder.firstLayers(0), InputError, "1 to 3");
     LATHE_VERIFY_THROWS(decoder.firstLayers(4), InputError, "1 to 3");
+}
+
+void DecoderModelTest::vocabulariesHaveToAgree() {
+    const std::filesystem::path folder = sourceFolder() / "tests" / "data" / "tokenizers";
+    const auto one = loadTokenizer(folder / "tiny-gpt2");
+    const auto other = loadTokenizer(bundledModel("lm-little"));
+    requireSameVocabulary(*one, "a", *one, "b");
+    LATHE_VERIFY_THROWS(
+        requireSameVocabulary(*one, "lm-big", *other, "lm-little"), InputError,
+        "the vocabularies of lm-big (");
 }
 
 LATHE_TEST(DecoderModelTest);
