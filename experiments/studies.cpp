@@ -11,8 +11,11 @@ const Registry<Study>& studies() {
         list.add(makeBenchDecode());
         list.add(makeBenchGemv());
         list.add(makeBenchSensitivity());
+        list.add(makeDecodeAlignData());
         list.add(makeDecodeCompare());
         list.add(makeDecodeOnce());
+        list.add(makeDecodePareto());
+        list.add(makeDecodeTune());
         list.add(makeLmGenerate());
         list.add(makeLmPerplexity());
         list.add(makeModelCheck());

@@ -32,7 +32,7 @@ const Json* given(const Json& params, const char* name) {
     return found == params.end() || found->is_null() ? nullptr : &*found;
 }
 
-std::vector<ParamSpec> thresholdParams() {
+std::vector<ParamSpec> thresholdParams(bool sweep) {
     return {
         {.name = "preset",
          .kind = ParamKind::Text,
@@ -43,13 +43,15 @@ std::vector<ParamSpec> thresholdParams() {
          .kind = ParamKind::Real,
          .help = "Fall back to the big model when the little one's largest probability is below; "
                  "1: always, 0: never",
-         .minimum = 0.0},
+         .minimum = 0.0,
+         .sweep = sweep},
         {.name = "alpha_rb",
          .kind = ParamKind::Real,
          .help = "Undo a draft beyond this distance; 0: whenever the big model's first choice is "
                  "another",
          .unit = "nat",
-         .minimum = 0.0},
+         .minimum = 0.0,
+         .sweep = sweep},
         {.name = "max_run",
          .kind = ParamKind::Integer,
          .help = "Drafts in a row before the big model looks at them",
@@ -71,7 +73,7 @@ std::vector<ParamSpec> thresholdParams() {
 
 std::vector<std::string> strategyNames() { return {"big", "little", "bild", "lossless", "lookup"}; }
 
-std::vector<ParamSpec> strategyParams() {
+std::vector<ParamSpec> strategyParams(bool sweep) {
     std::vector<ParamSpec> params{
         {.name = "big",
          .kind = ParamKind::Model,
@@ -81,7 +83,7 @@ std::vector<ParamSpec> strategyParams() {
          .kind = ParamKind::Model,
          .help = "Model that drafts; a quantized copy of the big one is one, too",
          .required = true}};
-    append(params, thresholdParams());
+    append(params, thresholdParams(sweep));
     append<ParamSpec>(
         params, {{.name = "draft_length",
                   .kind = ParamKind::Integer,

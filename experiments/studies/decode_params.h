@@ -14,8 +14,9 @@ namespace lathe {
 std::vector<std::string> strategyNames();
 
 /// `big`, `little`, `preset`, `alpha_fb`, `alpha_rb`, `max_run`, `metric`, `overshoot_guard`,
-/// `draft_length`, `max_new`, `temperature`, `top_k`, `top_p`: see strategyFrom.
-std::vector<ParamSpec> strategyParams();
+/// `draft_length`, `max_new`, `temperature`, `top_k`, `top_p`: see strategyFrom. With `sweep`, both
+/// thresholds take several values.
+std::vector<ParamSpec> strategyParams(bool sweep = false);
 
 /// Of both models; greedy where the temperature is 0. @throws InputError for options out of range
 SamplingOptions samplingFrom(const Json& params);

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/base/random.h"
+#include "engine/core/check.h"
+#include "engine/text/translation_metrics.h"
+#include "experiments/metrics.h"
+#include "experiments/strategy_comparison.h"
+#include "experiments/studies/decode_params.h"
+#include "experiments/studies/factories.h"
+#include "experiments/studies/params.h"
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+
+namespace lathe {
+
+namespace {
+
+constexpr int kDraws = 1000; ///< of the bootstrap
+
+StudyInfo describeStudy() {
+    StudyInfo info{
+        .id = "decode.tune",
+        .title = "Best thresholds under a quality budget",
+        .summary = "Finds the fastest thresholds whose loss of quality stays within a budget, and "
+                   "writes them as a preset",
+        .paper = "Big Little Decoder (arXiv 2302.07863)",
+        .params = pairParams()};
+    append(info.params, strategyParams());
+    append<ParamSpec>(
+        info.params,
+        {{.name = "fallbacks",
+          .kind = ParamKind::Text,
+          .defaultValue = "0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9",
+          .help = "Values of --alpha-fb to try"},
+         {.name = "rollbacks",
+          .kind = ParamKind::Text,
+          .defaultValue = "1,2,3,4,6,10",
+          .help = "Values of --alpha-rb to try"},
+         {.name = "budget",
+          .kind = ParamKind::Real,
+          .defaultValue = 0.5,
+          .help = "Loss of BLEU allowed against the big model alone, in points; without "
+                  "references, of agreement in percent",
+          .minimum = 0.0},
+         {.name = "out", .kind = ParamKind::Text, .help = "File for the preset, .json"}});
+    info.metrics = {
+        {"alpha_fb", "Fallback threshold", "", 0, {}},
+        {"alpha_rb", "Rollback threshold", "nat", 0, {}},
+        {"loss", "Loss of quality", "", -1, "Points of BLEU, or percent of agreement"},
+        {"loss_low", "Loss of quality, low", "", 0, "95 % bootstrap interval over texts"},
+        {"loss_high", "Loss of quality, high", "", 0, {}},
+        {"big_bleu", "BLEU of the big model alone", "", 0, {}}};
+    append(info.metrics, comparisonMetrics());
+    append<MetricInfo>(
+        info.metrics, {{"candidates", "Candidates", "", 0, "All pairs: loss and speed-up"},
+                       {"preset", "Preset", "", 0, "What --out writes"}});
+    return info;
+}
+
+std::vector<double> numbersFrom(const Json& params, const std::string& name) {
+    std::vector<double> numbers;
+    const std::string list = textOf(params, name);
+    for (std::size_t from = 0; from < list.size();) {
+        const std::size_t comma = std::min(list.find(',', from), list.size());
+        double value = 0.0;
+        const auto [end, error] = std::from_chars(list.data() + from, list.data() + comma, value);
+        LATHE_CHECK(
+            error == std::errc{} && end == list.data() + comma && value >= 0.0,
+            "--" + name + " must be numbers from 0 on, as in 0.5,0.7, not '" + list + "'");
+        numbers.push_back(value);
+        from = comma + 1;
+    }
+    LATHE_CHECK(!numbers.empty(), "--" + name + " names no number");
+    return numbers;
+}
+
+struct Candidate {
+    double fallback = 0.0, rollback = 0.0;
+    std::string name;
+    Json metrics;
+    double loss = 0.0;
+};
+
+double lossOf(const Json& metrics, const Json& big) {
+    return big.at("bleu").is_null()
+               ? 100.0 - metrics.at("agreement").get<double>()
+               : big.at("bleu").get<double>() - metrics.at("bleu").get<double>();
+}
+
+/// BLEU of one set of texts minus that of another, over draws of texts with replacement.
+Interval lossInterval(const ComparedTexts& all, const StrategyTexts& texts, std::uint64_t seed) {
+    const std::size_t count = texts.texts.size();
+    if (!all.pairs.hasReferences() || count < kMinimumWindows) {
+        return {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN()};
+    }
+    std::vector<BleuCounts> mine, big;
+    for (std::size_t i = 0; i < count; ++i) {
+        mine.push_back(bleuCounts(texts.texts[i], all.pairs.references[i]));
+        big.push_back(bleuCounts(all.big().texts[i], all.pairs.references[i]));
+    }
+    Random random(seed);
+    std::vector<double> losses;
+    losses.reserve(kDraws);
+    for (int draw = 0; draw < kDraws; ++draw) {
+        BleuCounts mineSum, bigSum;
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::size_t at = random.below(count);
+            mineSum += mine[at];
+            bigSum += big[at];
+        }
+        losses.push_back(bleuOf(bigSum).score - bleuOf(mineSum).score);
+    }
+    return {percentile(losses, 0.025), percentile(losses, 0.975)};
+}
+
+class DecodeTune : public Study {
+public:
+    const StudyInfo& info() const override { return m_info; }
+    Json run(const Spec& spec, StudyContext& context) const override;
+
+private:
+    StudyInfo m_info = describeStudy();
+};
+
+std::vector<Candidate> candidatesFrom(const Json& params) {
+    std::vector<Candidate> candidates;
+    for (const double fallback : numbersFrom(params, "fallbacks")) {
+        for (const double rollback : numbersFrom(params, "rollbacks")) {
+            candidates.push_back(
+                {.fallback = fallback,
+                 .rollback = rollback,
+                 .name = valueText(fallback) + " " + valueText(rollback),
+                 .metrics = {}});
+        }
+    }
+    return candidates;
+}
+
+BildOptions optionsOf(const Json& params, const Candidate& candidate) {
+    BildOptions options = bildFrom(params);
+    options.fallback = candidate.fallback;
+    options.rollback = candidate.rollback;
+    return options;
+}
+
+Json presetOf(
+    const Spec& spec, const DecodePair& pair, const Candidate& best, const Json& metrics) {
+    const std::string name = textOf(spec.params, "preset");
+    const bool named = name == "strict" || name == "paper" || name == "reference";
+    return toJson(BildPreset{
+        .name = named ? name : "strict",
+        .options = optionsOf(spec.params, best),
+        .provenance = {
+            {"study", spec.study},
+            {"big", pair.big().name},
+            {"big_hash", pair.big().hash},
+            {"little", pair.little().name},
+            {"little_hash", pair.little().hash},
+            {"source", textOf(spec.params, "source")},
+            {"texts", metrics.at("texts")},
+            {"budget", spec.params.at("budget")},
+            {"loss", metrics.at("loss")},
+            {"speedup", metrics.at("speedup")}}});
+}
+
+void writePreset(const Json& preset, const std::filesystem::path& path) {
+    std::ofstream file(path, std::ios::binary);
+    file << preset.dump(2) << '\n';
+    file.close();
+    LATHE_CHECK(!file.fail(), path.string() + " cannot be written");
+}
+
+Json DecodeTune::run(const Spec& spec, StudyContext& context) const {
+    const Json& params = spec.params;
+    const std::filesystem::path out = freeFile(params);
+    std::vector<Candidate> candidates = candidatesFrom(params);
+    const SamplingOptions sampling = samplingFrom(params);
+    std::vector<NamedStrategy> strategies;
+    strategies.reserve(candidates.size());
+    for (const Candidate& one : candidates) {
+        strategies.emplace_back(one.name, bild(optionsOf(params, one), sampling));
+    }
+    ParallelText pairs = pairsFrom(params);
+    DecodePair pair(context, textOf(params, "big"), textOf(params, "little"));
+    const ComparedTexts all = compareStrategies(
+        context, pair, std::move(pairs), sampling, strategies, comparisonSettings(spec));
+    const Json big = comparisonMetricsOf(all, all.big());
+    const Candidate* best = nullptr;
+    Json listed = Json::array();
+    for (Candidate& one : candidates) {
+        one.metrics = comparisonMetricsOf(all, all.at(one.name));
+        one.loss = lossOf(one.metrics, big);
+        listed.push_back(
+            {{"alpha_fb", one.fallback},
+             {"alpha_rb", one.rollback},
+             {"loss", one.loss},
+             {"bleu", one.metrics.at("bleu")},
+             {"agreement", one.metrics.at("agreement")},
+             {"speedup", one.metrics.at("speedup")}});
+        const bool isFaster = best == nullptr || one.metrics.at("speedup").get<double>() >
+                                                     best->metrics.at("speedup").get<double>();
+        if (one.loss <= params.at("budget").get<double>() && isFaster) {
+            best = &one;
+        }
+    }
+    LATHE_CHECK(
+        best != nullptr, "no pair of thresholds stays within --budget " +
+                             valueText(params.at("budget")) +
+                             "; allow more, or try larger --fallbacks or smaller --rollbacks");
+    Json metrics = best->metrics;
+    metrics["alpha_fb"] = best->fallback;
+    metrics["alpha_rb"] = best->rollback;
+    putWithInterval(metrics, "loss", best->loss, lossInterval(all, all.at(best->name), spec.seed));
+    metrics["big_bleu"] = big.at("bleu");
+    metrics["candidates"] = std::move(listed);
+    metrics["preset"] = presetOf(spec, pair, *best, metrics);
+    if (!out.empty()) {
+        writePreset(metrics.at("preset"), out);
+    }
+    return metrics;
+}
+
+} // namespace
+
+std::unique_ptr<Study> makeDecodeTune() { return std::make_unique<DecodeTune>(); }
+
+} // namespace lathe
