@@ -42,8 +42,8 @@ public:
     }
 
     std::vector<DecodedText> decode() {
-        for (std::size_t i = 0; i < m_texts.size(); ++i) {
-            m_texts[i].start();
+        for (DraftedText& text : m_texts) {
+            text.start();
         }
         for (;;) {
             m_run.checkpoint();
