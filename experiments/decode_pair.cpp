@@ -16,22 +16,6 @@ std::int64_t commonSize(const LoadedModel& big, const LoadedModel& little) {
     return std::min(big.decoder().vocabularySize(), little.decoder().vocabularySize());
 }
 
-/// Puts a call of an encoder in front of a log.
-void putInFront(DecodeLog& log, DecodeEventKind kind, std::int64_t rows, std::int64_t nanoseconds) {
-    for (DecodeEvent& event : log.events) {
-        ++event.seq;
-        ++event.call;
-        event.t0Ns += nanoseconds;
-        event.t1Ns += nanoseconds;
-    }
-    log.events.insert(
-        log.events.begin(), DecodeEvent{
-                                .t1Ns = nanoseconds,
-                                .kind = kind,
-                                .rows = rows,
-                                .n = static_cast<std::int64_t>(log.prompt.size())});
-}
-
 } // namespace
 
 DecodePair::DecodePair(StudyContext& context, const std::string& big, const std::string& little)
@@ -54,10 +38,9 @@ PairText DecodePair::decode(
     DecodeRequest decode{
         .prompt = {}, .ends = tokenizer().ends(), .maxNew = request.maxNew, .seed = request.seed};
     std::optional<EncoderOutput> littleRead, bigRead;
-    std::int64_t littleNs = 0, bigNs = 0, sourceTokens = 0;
+    std::int64_t littleNs = 0, bigNs = 0;
     if (const Encoder* encoder = m_big->encoder()) {
         const std::vector<TokenId> source = sourceIds(tokenizer(), *encoder, request.text);
-        sourceTokens = static_cast<std::int64_t>(source.size());
         const auto read = [&](const Encoder& with, std::int64_t& nanoseconds) {
             const std::int64_t start = steadyNanoseconds();
             EncoderOutput output = with.encode(m_context.exec, source);
@@ -65,13 +48,13 @@ PairText DecodePair::decode(
             nanoseconds = steadyNanoseconds() - start;
             return output;
         };
-        if (usesBig(options)) {
-            bigRead = read(*encoder, bigNs);
-            decode.bigEncoder = &*bigRead;
-        }
         if (usesLittle(options)) {
             littleRead = read(*m_little->encoder(), littleNs);
             decode.littleEncoder = &*littleRead;
+        }
+        if (usesBig(options)) {
+            bigRead = read(*encoder, bigNs);
+            decode.bigEncoder = &*bigRead;
         }
         decode.prompt = {encoder->startToken()};
         decode.lookup = source;
@@ -88,12 +71,7 @@ PairText DecodePair::decode(
     PairText result;
     result.decoded =
         std::move(decodeTexts(m_context.run, models, std::span(&decode, 1), settings).front());
-    if (littleRead) {
-        putInFront(result.decoded.log, DecodeEventKind::EncodeSmall, sourceTokens, littleNs);
-    }
-    if (bigRead) {
-        putInFront(result.decoded.log, DecodeEventKind::EncodeLarge, sourceTokens, bigNs);
-    }
+    addEncoders(result.decoded.log, littleNs, bigNs);
     result.encoderNs = littleNs + bigNs;
     result.decoded.wallNs += result.encoderNs;
     const std::span<const TokenId> ids = result.newIds();
