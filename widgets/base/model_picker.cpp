@@ -74,6 +74,11 @@ class ElidingBox : public QComboBox {
     }
 };
 
+/// Encoder-decoders do not.
+bool continuesText(const ModelInfo& info) {
+    return info.architecture != "t5" && info.architecture != "mt5";
+}
+
 } // namespace
 
 ModelPicker::ModelPicker(PanelContext& context, QWidget* parent)
@@ -96,6 +101,9 @@ void ModelPicker::fill() {
     m_box->clear();
     bool found = false;
     for (const ModelInfo& info : m_context.models()) {
+        if (!continuesText(info)) {
+            continue;
+        }
         m_box->addItem(entryText(info), QString::fromStdString(info.name));
         const int index = m_box->count() - 1;
         const QString path = QString::fromStdString(info.path);

@@ -11,8 +11,9 @@ namespace lathe {
 
 class PanelContext;
 
-/// Chooses a model: bundled ones, those in the Hugging Face cache, and the user's own, with the two
-/// entries that open a folder or a GGUF file. A model that cannot be used is shown with its reason.
+/// Chooses a model that continues text: bundled ones, those in the Hugging Face cache, and the
+/// user's own, with the two entries that open a folder or a GGUF file. A model that cannot be used
+/// is shown with its reason.
 class ModelPicker : public QWidget {
     Q_OBJECT
 public:
