@@ -72,9 +72,8 @@ private slots:
         const auto tokenizer = loadTokenizer(folder);
         const auto reference = SafetensorsFile::open(folder / "reference.safetensors");
         const std::vector<std::pair<const char*, const char*>> texts{
-            {"0.input_ids",
-             "Ein Mann in einem blauen Hemd steht auf einer Leiter und putzt ein Fenster."},
-            {"1.input_ids", "Zwei Hunde spielen im Schnee."}};
+            {"0.input_ids", "Er malt ein Boot."},
+            {"1.input_ids", "Eine Eule schl\u00E4ft am Tag."}};
         for (const auto& [name, text] : texts) {
             Ids ids = tokenizer->encode(text);
             QCOMPARE(tokenizer->decode(ids), std::string(text));
