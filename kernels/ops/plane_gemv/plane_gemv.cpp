@@ -191,7 +191,7 @@ bool prefersPlanes(const ExecContext& context, int bits, std::int64_t in) {
     return table.front().target == Target::Cuda && table.front().accepts(op);
 }
 
-std::int64_t planeBlocks(ExecContext& context, std::int64_t out) {
+std::int64_t planeBlocks(ExecContext& context, [[maybe_unused]] std::int64_t out) {
 #ifdef LATHE_HAVE_CUDA
     if (context.device().isCuda()) {
         return std::min(planeTiles(out), cuda::multiprocessors(context));
