@@ -18,6 +18,26 @@ std::int64_t commonSize(const LoadedModel& big, const LoadedModel& little) {
 
 } // namespace
 
+DecodeRequest decodeRequest(const LoadedModel& model, const std::string& text, int maxNew) {
+    const Tokenizer& tokenizer = model.requireTokenizer();
+    DecodeRequest request{.prompt = {}, .ends = tokenizer.ends(), .maxNew = maxNew};
+    if (const Encoder* encoder = model.encoder()) {
+        request.prompt = {encoder->startToken()};
+        request.lookup = sourceIds(tokenizer, *encoder, text);
+    } else {
+        request.prompt = promptIds(tokenizer, text);
+    }
+    return request;
+}
+
+std::string
+newText(const Tokenizer& tokenizer, const DecodedText& decoded, std::span<const TokenId> ends) {
+    const std::span<const TokenId> ids =
+        std::span(decoded.tokens).subspan(static_cast<std::size_t>(decoded.promptLength));
+    const bool hasEnd = !ids.empty() && std::ranges::find(ends, ids.back()) != ends.end();
+    return tokenizer.decode(hasEnd ? ids.first(ids.size() - 1) : ids);
+}
+
 DecodePair::DecodePair(StudyContext& context, const std::string& big, const std::string& little)
     : m_context(context), m_big(context.models.loadAny(big, context.exec, context.run)),
       m_little(context.models.loadAny(little, context.exec, context.run)) {
@@ -35,15 +55,14 @@ DecodePair::DecodePair(StudyContext& context, const std::string& big, const std:
 PairText DecodePair::decode(
     const PairRequest& request, const DraftOptions& options,
     const std::function<void(const DecodeEvent&)>& onEvent) {
-    DecodeRequest decode{
-        .prompt = {}, .ends = tokenizer().ends(), .maxNew = request.maxNew, .seed = request.seed};
+    DecodeRequest decode = decodeRequest(*m_big, request.text, request.maxNew);
+    decode.seed = request.seed;
     std::optional<EncoderOutput> littleRead, bigRead;
     std::int64_t littleNs = 0, bigNs = 0;
     if (const Encoder* encoder = m_big->encoder()) {
-        const std::vector<TokenId> source = sourceIds(tokenizer(), *encoder, request.text);
         const auto read = [&](const Encoder& with, std::int64_t& nanoseconds) {
             const std::int64_t start = steadyNanoseconds();
-            EncoderOutput output = with.encode(m_context.exec, source);
+            EncoderOutput output = with.encode(m_context.exec, decode.lookup);
             m_context.exec.synchronize();
             nanoseconds = steadyNanoseconds() - start;
             return output;
@@ -56,28 +75,20 @@ PairText DecodePair::decode(
             bigRead = read(*encoder, bigNs);
             decode.bigEncoder = &*bigRead;
         }
-        decode.prompt = {encoder->startToken()};
-        decode.lookup = source;
-    } else {
-        decode.prompt = promptIds(tokenizer(), request.text);
     }
     DecodeSettings settings{.options = options};
     if (onEvent) {
         settings.onEvent = [&onEvent](std::size_t, const DecodeEvent& event) { onEvent(event); };
     }
-    const DecodeModels models{
-        .little = usesLittle(options) ? m_littleModel.get() : nullptr,
-        .big = usesBig(options) ? m_bigModel.get() : nullptr};
     PairText result;
-    result.decoded =
-        std::move(decodeTexts(m_context.run, models, std::span(&decode, 1), settings).front());
+    result.decoded = std::move(
+        decodeTexts(
+            m_context.run, {m_littleModel.get(), m_bigModel.get()}, std::span(&decode, 1), settings)
+            .front());
     addEncoders(result.decoded.log, littleNs, bigNs);
     result.encoderNs = littleNs + bigNs;
     result.decoded.wallNs += result.encoderNs;
-    const std::span<const TokenId> ids = result.newIds();
-    const bool hasEnd =
-        !ids.empty() && std::ranges::find(decode.ends, ids.back()) != decode.ends.end();
-    result.text = tokenizer().decode(hasEnd ? ids.first(ids.size() - 1) : ids);
+    result.text = newText(tokenizer(), result.decoded, decode.ends);
     return result;
 }
 

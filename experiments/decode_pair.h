@@ -13,6 +13,15 @@
 
 namespace lathe {
 
+/// A text as a model begins it: its end tokens, and the prompt; for an encoder-decoder the start
+/// token, with the source in `lookup`, which is still to be encoded.
+/// @throws InputError for an empty text or one that is too long, naming its tokens.
+DecodeRequest decodeRequest(const LoadedModel& model, const std::string& text, int maxNew);
+
+/// The new tokens as text, without an end token.
+std::string
+newText(const Tokenizer& tokenizer, const DecodedText& decoded, std::span<const TokenId> ends);
+
 /// What is to be decoded with a pair.
 struct PairRequest {
     std::string text; ///< a source for encoder-decoders, else what is to be continued

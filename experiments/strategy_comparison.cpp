@@ -15,15 +15,33 @@ namespace lathe {
 
 namespace {
 
+ParallelText pairsFrom(const Json& params) {
+    const std::string source = textOf(params, "source"), reference = textOf(params, "reference");
+    LATHE_CHECK(
+        !source.empty() || reference.empty(), "--reference needs a --source that it translates");
+    ParallelText pairs = source.empty() ? bundledCaptions() : readParallelText(source, reference);
+    const auto most = params.at("max_texts").get<std::size_t>();
+    if (most > 0 && most < pairs.sources.size()) {
+        pairs.sources.resize(most);
+        pairs.references.resize(pairs.hasReferences() ? most : 0);
+    }
+    return pairs;
+}
+
 class Comparer {
 public:
     Comparer(
-        StudyContext& context, DecodePair& pair, ParallelText pairs,
-        const SamplingOptions& sampling, const std::vector<NamedStrategy>& strategies,
-        const ComparisonSettings& settings)
-        : m_context(context), m_pair(pair), m_settings(settings) {
+        const Spec& spec, StudyContext& context, ParallelText pairs,
+        const std::vector<NamedStrategy>& strategies)
+        : m_spec(spec), m_context(context),
+          m_pair(context, textOf(spec.params, "big"), textOf(spec.params, "little")) {
         m_result.pairs = std::move(pairs);
-        add({kBigAlone, bigAlone(sampling)});
+        m_result.models = {
+            {"big", m_pair.big().name},
+            {"big_hash", m_pair.big().hash},
+            {"little", m_pair.little().name},
+            {"little_hash", m_pair.little().hash}};
+        add({kBigAlone, bigAlone(samplingFrom(spec.params))});
         for (const NamedStrategy& strategy : strategies) {
             if (strategy.first != kBigAlone) {
                 add(strategy);
@@ -35,7 +53,7 @@ public:
         for (const DraftOptions& options : m_options) {
             decode(0, options);
         }
-        for (int pass = 0; pass < m_settings.passes; ++pass) {
+        for (int pass = 0; pass < passes(); ++pass) {
             for (StrategyTexts& texts : m_result.strategies) {
                 texts.texts.clear();
                 texts.ids.clear();
@@ -55,6 +73,8 @@ public:
     }
 
 private:
+    int passes() const { return std::max(1, m_spec.repeat); }
+
     void add(const NamedStrategy& strategy) {
         m_result.strategies.emplace_back().name = strategy.first;
         m_options.push_back(strategy.second);
@@ -64,7 +84,7 @@ private:
         const std::size_t all = m_result.pairs.sources.size();
         const double share = static_cast<double>(text) / static_cast<double>(all);
         m_context.run.progress(
-            (pass + share) / m_settings.passes,
+            (pass + share) / passes(),
             "text " + std::to_string(text + 1) + " of " + std::to_string(all));
     }
 
@@ -72,8 +92,8 @@ private:
         try {
             return m_pair.decode(
                 {.text = m_result.pairs.sources[i],
-                 .maxNew = m_settings.maxNew,
-                 .seed = m_settings.seed + i},
+                 .maxNew = m_spec.params.at("max_new").get<int>(),
+                 .seed = m_spec.seed + i},
                 options);
         } catch (const InputError& error) {
             throw InputError("text " + std::to_string(i + 1) + ": " + error.what());
@@ -90,9 +110,9 @@ private:
         texts.logs.push_back(std::move(decoded.decoded.log));
     }
 
+    const Spec& m_spec;
     StudyContext& m_context;
-    DecodePair& m_pair;
-    ComparisonSettings m_settings;
+    DecodePair m_pair;
     std::vector<DraftOptions> m_options; ///< of m_result.strategies
     ComparedTexts m_result;
 };
@@ -142,17 +162,21 @@ const StrategyTexts& ComparedTexts::at(const std::string& name) const {
     return *found;
 }
 
-ComparisonSettings comparisonSettings(const Spec& spec) {
-    return {
-        .maxNew = spec.params.at("max_new").get<int>(),
-        .seed = spec.seed,
-        .passes = std::max(1, spec.repeat)};
+std::string thresholdName(double fallback, double rollback) {
+    return valueText(fallback) + " " + valueText(rollback);
 }
 
+NamedStrategy thresholdStrategy(
+    BildOptions base, double fallback, double rollback, const SamplingOptions& sampling) {
+    base.fallback = fallback;
+    base.rollback = rollback;
+    return {thresholdName(fallback, rollback), bild(base, sampling)};
+}
+
+/// Files are read before models are.
 ComparedTexts compareStrategies(
-    StudyContext& context, DecodePair& pair, ParallelText pairs, const SamplingOptions& sampling,
-    const std::vector<NamedStrategy>& strategies, const ComparisonSettings& settings) {
-    return Comparer(context, pair, std::move(pairs), sampling, strategies, settings).run();
+    const Spec& spec, StudyContext& context, const std::vector<NamedStrategy>& strategies) {
+    return Comparer(spec, context, pairsFrom(spec.params), strategies).run();
 }
 
 double agreementOf(const StrategyTexts& texts, const StrategyTexts& other) {
@@ -216,6 +240,11 @@ Json comparisonMetricsOf(const ComparedTexts& compared, const StrategyTexts& tex
     return metrics;
 }
 
+double qualityOf(const Json& comparisonMetrics) {
+    const Json& bleu = comparisonMetrics.at("bleu");
+    return bleu.is_null() ? comparisonMetrics.at("agreement").get<double>() : bleu.get<double>();
+}
+
 std::vector<ParamSpec> pairParams() {
     return {
         {.name = "source",
@@ -230,19 +259,6 @@ std::vector<ParamSpec> pairParams() {
          .defaultValue = 0,
          .help = "First texts only; 0: all",
          .minimum = 0}};
-}
-
-ParallelText pairsFrom(const Json& params) {
-    const std::string source = textOf(params, "source"), reference = textOf(params, "reference");
-    LATHE_CHECK(
-        !source.empty() || reference.empty(), "--reference needs a --source that it translates");
-    ParallelText pairs = source.empty() ? bundledCaptions() : readParallelText(source, reference);
-    const auto most = params.at("max_texts").get<std::size_t>();
-    if (most > 0 && most < pairs.sources.size()) {
-        pairs.sources.resize(most);
-        pairs.references.resize(pairs.hasReferences() ? most : 0);
-    }
-    return pairs;
 }
 
 } // namespace lathe

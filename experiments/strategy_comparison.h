@@ -27,6 +27,7 @@ struct StrategyTexts {
 
 struct ComparedTexts {
     ParallelText pairs;
+    Json models;                           ///< big, big_hash, little, little_hash: for records
     std::vector<StrategyTexts> strategies; ///< the big model alone first
 
     const StrategyTexts& big() const { return strategies.front(); }
@@ -36,24 +37,22 @@ struct ComparedTexts {
 
 using NamedStrategy = std::pair<std::string, DraftOptions>;
 
-struct ComparisonSettings {
-    int maxNew = 128;
-    std::uint64_t seed = 1; ///< of the first text; counts up
-    int passes = 1;
-};
-
-/// From `max_new`, the seed and the repetitions.
-ComparisonSettings comparisonSettings(const Spec& spec);
-
 inline constexpr const char* kBigAlone = "big";
 
-/// Decodes every text with the big model alone and with each strategy, text by text in turn, so
-/// that what else the machine does falls on all alike. Each decodes the first text once before
-/// anything is timed.
+/// What strategies of such thresholds are called.
+std::string thresholdName(double fallback, double rollback);
+/// A pair of thresholds; all else is of `base`.
+NamedStrategy thresholdStrategy(
+    BildOptions base, double fallback, double rollback, const SamplingOptions& sampling);
+
+/// Decodes every text that the params name with the big model alone and with each strategy, text by
+/// text in turn, so that what else the machine does falls on all alike, as often as the Spec
+/// repeats. Each decodes the first text once before anything is timed. Seeds count up from the
+/// Spec's.
+/// @param spec with the params of pairParams and strategyParams
 /// @throws InputError naming the text that cannot be decoded; Cancelled.
 ComparedTexts compareStrategies(
-    StudyContext& context, DecodePair& pair, ParallelText pairs, const SamplingOptions& sampling,
-    const std::vector<NamedStrategy>& strategies, const ComparisonSettings& settings);
+    const Spec& spec, StudyContext& context, const std::vector<NamedStrategy>& strategies);
 
 /// Tokens that are the same at the same position, in percent of the longer texts'.
 double agreementOf(const StrategyTexts& texts, const StrategyTexts& other);
@@ -65,9 +64,10 @@ std::vector<MetricInfo> comparisonMetrics();
 /// Quality is null without references.
 Json comparisonMetricsOf(const ComparedTexts& compared, const StrategyTexts& texts);
 
-/// `source`, `reference`, `max_texts`: see pairsFrom.
+/// BLEU; agreement where there are no references.
+double qualityOf(const Json& comparisonMetrics);
+
+/// `source`, `reference`, `max_texts`: texts, or else the bundled captions.
 std::vector<ParamSpec> pairParams();
-/// The texts that they name, or the bundled captions.
-ParallelText pairsFrom(const Json& params);
 
 } // namespace lathe

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/core/check.h"
-#include "engine/core/hash.h"
 #include "experiments/decode_pair.h"
 #include "experiments/elapsed.h"
 #include "experiments/parallel_text.h"
+#include "experiments/studies/decode_params.h"
 #include "experiments/studies/factories.h"
 #include "experiments/studies/params.h"
-#include "experiments/text_generation.h"
 
 #include <algorithm>
-#include <fstream>
 
 namespace lathe {
 
@@ -36,13 +34,7 @@ StudyInfo describeStudy() {
               .kind = ParamKind::Text,
               .help = "File to write, .jsonl: a line of provenance, then {\"src\", \"tgt\"} a text",
               .required = true},
-             {.name = "max_new",
-              .kind = ParamKind::Integer,
-              .defaultValue = 128,
-              .help = "New tokens at most",
-              .unit = "token",
-              .minimum = 1,
-              .maximum = 1 << 20},
+             maxNewParam(),
              {.name = "batch",
               .kind = ParamKind::Integer,
               .defaultValue = 16,
@@ -87,31 +79,24 @@ public:
                 throw InputError("text " + std::to_string(first + i + 1) + ": " + error.what());
             }
         }
+        const std::vector<DecodedText> all = decodeTexts(
+            m_context.run, {.little = nullptr, .big = &m_decoder}, requests,
+            {.options = bigAlone()});
         std::vector<std::string> texts;
-        for (const DecodedText& decoded : decodeTexts(
-                 m_context.run, {.little = nullptr, .big = &m_decoder}, requests,
-                 {.options = bigAlone()})) {
-            const auto ids =
-                std::span(decoded.tokens).subspan(static_cast<std::size_t>(decoded.promptLength));
-            tokens += static_cast<std::int64_t>(ids.size());
-            texts.push_back(m_model.requireTokenizer().decode(ids)); // the end token is no text
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            tokens += static_cast<std::int64_t>(all[i].tokens.size()) - all[i].promptLength;
+            texts.push_back(newText(m_model.requireTokenizer(), all[i], requests[i].ends));
         }
         return texts;
     }
 
 private:
     DecodeRequest request(const std::string& source, std::vector<EncoderOutput>& read) {
-        const Tokenizer& tokenizer = m_model.requireTokenizer();
-        DecodeRequest request{
-            .prompt = {},
-            .ends = tokenizer.ends(),
-            .maxNew = m_spec.params.at("max_new").get<int>()};
+        DecodeRequest request =
+            decodeRequest(m_model, source, m_spec.params.at("max_new").get<int>());
         if (const Encoder* encoder = m_model.encoder()) {
-            read.push_back(encoder->encode(m_context.exec, sourceIds(tokenizer, *encoder, source)));
+            read.push_back(encoder->encode(m_context.exec, request.lookup));
             request.bigEncoder = &read.back();
-            request.prompt = {encoder->startToken()};
-        } else {
-            request.prompt = promptIds(tokenizer, source);
         }
         return request;
     }
@@ -131,7 +116,6 @@ private:
     StudyInfo m_info = describeStudy();
 };
 
-/// The file appears whole or not at all.
 Json DecodeAlignData::run(const Spec& spec, StudyContext& context) const {
     const std::filesystem::path out = freeFile(spec.params);
     LATHE_CHECK(!out.empty(), "--out must name a file");
@@ -139,33 +123,22 @@ Json DecodeAlignData::run(const Spec& spec, StudyContext& context) const {
     const auto model =
         context.models.loadAny(textOf(spec.params, "big"), context.exec, context.run);
     Translator translator(spec, context, *model);
-    std::filesystem::path part = out;
-    part += ".part";
     const auto start = Clock::now();
     std::int64_t tokens = 0;
-    try {
-        std::ofstream file(part, std::ios::binary | std::ios::trunc);
-        file << dumpJson({{"provenance", provenanceOf(spec, *model)}}) << '\n';
-        const auto batch = spec.params.at("batch").get<std::size_t>();
-        const std::span<const std::string> all(texts.sources);
-        for (std::size_t from = 0; from < all.size(); from += batch) {
-            context.run.progress(
-                static_cast<double>(from) / static_cast<double>(all.size()),
-                "text " + std::to_string(from + 1) + " of " + std::to_string(all.size()));
-            const auto sources = all.subspan(from, std::min(batch, all.size() - from));
-            const std::vector<std::string> targets = translator.run(sources, from, tokens);
-            for (std::size_t i = 0; i < targets.size(); ++i) {
-                file << dumpJson({{"src", sources[i]}, {"tgt", targets[i]}}) << '\n';
-            }
+    std::string lines = dumpJson({{"provenance", provenanceOf(spec, *model)}}) + "\n";
+    const auto batch = spec.params.at("batch").get<std::size_t>();
+    const std::span<const std::string> all(texts.sources);
+    for (std::size_t from = 0; from < all.size(); from += batch) {
+        context.run.progress(
+            static_cast<double>(from) / static_cast<double>(all.size()),
+            "text " + std::to_string(from + 1) + " of " + std::to_string(all.size()));
+        const auto sources = all.subspan(from, std::min(batch, all.size() - from));
+        const std::vector<std::string> targets = translator.run(sources, from, tokens);
+        for (std::size_t i = 0; i < targets.size(); ++i) {
+            lines += dumpJson({{"src", sources[i]}, {"tgt", targets[i]}}) + "\n";
         }
-        file.close();
-        LATHE_CHECK(!file.fail(), part.string() + " cannot be written");
-        std::filesystem::rename(part, out);
-    } catch (...) {
-        std::error_code ignored;
-        std::filesystem::remove(part, ignored);
-        throw;
     }
+    writeWhole(out, lines);
     const double seconds = secondsSince(start);
     return {
         {"texts", texts.sources.size()},

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/core/check.h"
-#include "engine/core/grid.h"
 #include "experiments/strategy_comparison.h"
 #include "experiments/studies/decode_params.h"
 #include "experiments/studies/factories.h"
 #include "experiments/studies/params.h"
 
 #include <algorithm>
-#include <fstream>
 
 namespace lathe {
 
@@ -45,44 +42,29 @@ StudyInfo describeStudy() {
     return info;
 }
 
-std::vector<std::string> namesIn(const std::string& list) {
-    std::vector<std::string> names;
-    for (std::size_t from = 0; from < list.size();) {
-        const std::size_t comma = std::min(list.find(',', from), list.size());
-        names.push_back(list.substr(from, comma - from));
-        from = comma + 1;
-    }
-    return names;
-}
-
 void writeOutputs(const ComparedTexts& all, const std::filesystem::path& path) {
-    std::ofstream file(path, std::ios::binary);
+    std::string lines;
     for (const StrategyTexts& strategy : all.strategies) {
         for (std::size_t i = 0; i < strategy.texts.size(); ++i) {
-            file << dumpJson(
-                        {{"strategy", strategy.name},
-                         {"text", i + 1},
-                         {"source", all.pairs.sources[i]},
-                         {"output", strategy.texts[i]},
-                         {"ids", strategy.ids[i]}})
-                 << '\n';
+            lines += dumpJson(
+                         {{"strategy", strategy.name},
+                          {"text", i + 1},
+                          {"source", all.pairs.sources[i]},
+                          {"output", strategy.texts[i]},
+                          {"ids", strategy.ids[i]}}) +
+                     "\n";
         }
     }
-    file.close();
-    LATHE_CHECK(!file.fail(), path.string() + " cannot be written");
+    writeWhole(path, lines);
 }
 
 ComparedTexts compareAll(const Spec& spec, StudyContext& context) {
     const std::filesystem::path outputs = freeFile(spec.params, "outputs");
-    ParallelText pairs = pairsFrom(spec.params);
     std::vector<NamedStrategy> strategies;
-    for (const std::string& name : namesIn(textOf(spec.params, "beside"))) {
+    for (const std::string& name : listItems(textOf(spec.params, "beside"))) {
         strategies.emplace_back(name, strategyFrom(name, spec.params));
     }
-    DecodePair pair(context, textOf(spec.params, "big"), textOf(spec.params, "little"));
-    ComparedTexts all = compareStrategies(
-        context, pair, std::move(pairs), samplingFrom(spec.params), strategies,
-        comparisonSettings(spec));
+    ComparedTexts all = compareStrategies(spec, context, strategies);
     if (!outputs.empty()) {
         writeOutputs(all, outputs);
     }

@@ -3,12 +3,11 @@
 #include "engine/text/translation_metrics.h"
 #include "experiments/decode_pair.h"
 #include "experiments/metrics.h"
+#include "experiments/strategy_comparison.h"
 #include "experiments/studies/decode_params.h"
 #include "experiments/studies/factories.h"
 #include "experiments/studies/params.h"
 #include "experiments/text_generation.h"
-
-#include <fstream>
 
 namespace lathe {
 
@@ -74,14 +73,6 @@ Json piecesOf(const Tokenizer& tokenizer, const DecodeLog& log) {
     return pieces;
 }
 
-void writeLog(const DecodeLog& log, const std::filesystem::path& path) {
-    const bool csv = path.extension() == ".csv";
-    std::ofstream file(path, std::ios::binary);
-    file << (csv ? toCsv(log) : dumpJson(toJson(log)) + "\n");
-    file.close();
-    LATHE_CHECK(!file.fail(), path.string() + " cannot be written");
-}
-
 /// What a screen shows while the text grows.
 void emitToken(
     StudyContext& context, const DecodePair& pair, const DecodeEvent& event, bool byLittle) {
@@ -124,10 +115,15 @@ Json DecodeOnce::run(const Spec& spec, StudyContext& context) const {
             emitToken(context, pair, event, byLittle);
         }
     });
-    context.run.progress(0.7, "comparing with the big model alone");
-    const PairText alone = pair.decode(request, bigAlone(options.sampling));
+    double agreed = 1.0;
+    if (textOf(params, "strategy") != kBigAlone) {
+        context.run.progress(0.7, "comparing with the big model alone");
+        const PairText alone = pair.decode(request, bigAlone(options.sampling));
+        agreed = lathe::agreement(result.newIds(), alone.newIds());
+    }
     if (!out.empty()) {
-        writeLog(result.decoded.log, out);
+        const DecodeLog& log = result.decoded.log;
+        writeWhole(out, out.extension() == ".csv" ? toCsv(log) : dumpJson(toJson(log)) + "\n");
     }
     const auto tokens = static_cast<double>(result.newIds().size());
     const double wall = static_cast<double>(result.decoded.wallNs) / 1e6;
@@ -137,7 +133,7 @@ Json DecodeOnce::run(const Spec& spec, StudyContext& context) const {
         {"ms_per_token", jsonNumber(wall / tokens)},
         {"wall_ms", wall},
         {"encoder_ms", static_cast<double>(result.encoderNs) / 1e6},
-        {"agreement", 100.0 * lathe::agreement(result.newIds(), alone.newIds())},
+        {"agreement", 100.0 * agreed},
         {"events", toJson(result.decoded.log).at("events")},
         {"prompt", result.decoded.log.prompt},
         {"pieces", piecesOf(pair.tokenizer(), result.decoded.log)},

@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kMostPresetBytes = 1 << 20;
 
 BildOptions presetFrom(const std::string& name) {
-    if (name == "strict" || name == "paper" || name == "reference") {
+    if (isPresetName(name)) {
         return bildPreset(name);
     }
     LATHE_CHECK(
@@ -73,6 +73,17 @@ std::vector<ParamSpec> thresholdParams(bool sweep) {
 
 std::vector<std::string> strategyNames() { return {"big", "little", "bild", "lossless", "lookup"}; }
 
+ParamSpec maxNewParam() {
+    return {
+        .name = "max_new",
+        .kind = ParamKind::Integer,
+        .defaultValue = 128,
+        .help = "New tokens at most",
+        .unit = "token",
+        .minimum = 1,
+        .maximum = 1 << 20};
+}
+
 std::vector<ParamSpec> strategyParams(bool sweep) {
     std::vector<ParamSpec> params{
         {.name = "big",
@@ -92,13 +103,7 @@ std::vector<ParamSpec> strategyParams(bool sweep) {
                   .unit = "token",
                   .minimum = 1,
                   .maximum = 1 << 10},
-                 {.name = "max_new",
-                  .kind = ParamKind::Integer,
-                  .defaultValue = 128,
-                  .help = "New tokens at most",
-                  .unit = "token",
-                  .minimum = 1,
-                  .maximum = 1 << 20},
+                 maxNewParam(),
                  {.name = "temperature",
                   .kind = ParamKind::Real,
                   .defaultValue = 0.0,
@@ -130,6 +135,10 @@ SamplingOptions samplingFrom(const Json& params) {
         .topK = params.at("top_k").get<int>()};
     checkSampling(sampling);
     return sampling;
+}
+
+bool isPresetName(const std::string& name) {
+    return name == "strict" || name == "paper" || name == "reference";
 }
 
 BildOptions bildFrom(const Json& params) {

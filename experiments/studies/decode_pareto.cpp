@@ -38,23 +38,6 @@ StudyInfo describeStudy() {
     return info;
 }
 
-Json axis(const Spec& spec, const std::string& name, const Json& usual) {
-    if (const auto swept = spec.sweep.find(name); swept != spec.sweep.end()) {
-        return *swept;
-    }
-    const auto given = spec.params.find(name);
-    return given == spec.params.end() || given->is_null() ? usual : Json::array({*given});
-}
-
-std::string nameOf(const Json& fallback, const Json& rollback) {
-    return valueText(fallback) + " " + valueText(rollback);
-}
-
-double qualityOf(const Json& metrics) {
-    const Json& bleu = metrics.at("bleu");
-    return bleu.is_null() ? metrics.at("agreement").get<double>() : bleu.get<double>();
-}
-
 class DecodePareto : public Study {
 public:
     const StudyInfo& info() const override { return m_info; }
@@ -67,16 +50,17 @@ private:
 
 /// Each knows all of them, since they take turns.
 std::vector<Json> DecodePareto::cells(const Spec& spec) const {
-    std::vector<Json> cells;
-    Json grid = Json::array();
-    for (const Json& fallback : axis(spec, "alpha_fb", kFallbacks)) {
-        for (const Json& rollback : axis(spec, "alpha_rb", kRollbacks)) {
-            Json cell = spec.params;
-            cell["alpha_fb"] = fallback;
-            cell["alpha_rb"] = rollback;
-            grid.push_back({fallback, rollback});
-            cells.push_back(std::move(cell));
+    Spec full = spec;
+    for (const auto& [name, usual] :
+         {std::pair{"alpha_fb", kFallbacks}, {"alpha_rb", kRollbacks}}) {
+        if (!full.sweep.contains(name) && full.params.at(name).is_null()) {
+            full.sweep[name] = usual;
         }
+    }
+    std::vector<Json> cells = Study::cells(full);
+    Json grid = Json::array();
+    for (const Json& cell : cells) {
+        grid.push_back({cell.at("alpha_fb"), cell.at("alpha_rb")});
     }
     for (Json& cell : cells) {
         cell["beside"] = dumpJson(grid);
@@ -84,24 +68,16 @@ std::vector<Json> DecodePareto::cells(const Spec& spec) const {
     return cells;
 }
 
-ComparedTexts compareGrid(const Spec& spec, StudyContext& context) {
-    std::vector<NamedStrategy> strategies;
-    for (const Json& pair : parseJson(textOf(spec.params, "beside"), "beside")) {
-        Json params = spec.params;
-        params["alpha_fb"] = pair.at(0);
-        params["alpha_rb"] = pair.at(1);
-        strategies.emplace_back(nameOf(pair.at(0), pair.at(1)), strategyFrom("bild", params));
-    }
-    ParallelText pairs = pairsFrom(spec.params);
-    DecodePair pair(context, textOf(spec.params, "big"), textOf(spec.params, "little"));
-    return compareStrategies(
-        context, pair, std::move(pairs), samplingFrom(spec.params), strategies,
-        comparisonSettings(spec));
-}
-
 /// Metrics of all strategies, the big model alone first.
 std::vector<Json> metricsOfAll(const Spec& spec, StudyContext& context) {
-    const ComparedTexts compared = compareGrid(spec, context);
+    const BildOptions base = bildFrom(spec.params);
+    const SamplingOptions sampling = samplingFrom(spec.params);
+    std::vector<NamedStrategy> strategies;
+    for (const Json& pair : parseJson(textOf(spec.params, "beside"), "beside")) {
+        strategies.push_back(
+            thresholdStrategy(base, pair.at(0).get<double>(), pair.at(1).get<double>(), sampling));
+    }
+    const ComparedTexts compared = compareStrategies(spec, context, strategies);
     std::vector<Json> all;
     for (const StrategyTexts& texts : compared.strategies) {
         Json& metrics = all.emplace_back(comparisonMetricsOf(compared, texts));
@@ -124,7 +100,8 @@ Json DecodePareto::run(const Spec& spec, StudyContext& context) const {
     shared.erase("alpha_rb");
     const auto& all = context.cache.get<std::vector<Json>>(
         "pareto " + dumpJson(shared), [&] { return metricsOfAll(spec, context); });
-    const std::string name = nameOf(spec.params.at("alpha_fb"), spec.params.at("alpha_rb"));
+    const std::string name = thresholdName(
+        spec.params.at("alpha_fb").get<double>(), spec.params.at("alpha_rb").get<double>());
     Json metrics = *std::ranges::find_if(
         all, [&](const Json& one) { return one.at("name").get<std::string>() == name; });
     metrics.erase("name");

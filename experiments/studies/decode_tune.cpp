@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <fstream>
 
 namespace lathe {
 
@@ -68,49 +67,47 @@ StudyInfo describeStudy() {
 std::vector<double> numbersFrom(const Json& params, const std::string& name) {
     std::vector<double> numbers;
     const std::string list = textOf(params, name);
-    for (std::size_t from = 0; from < list.size();) {
-        const std::size_t comma = std::min(list.find(',', from), list.size());
+    for (const std::string& item : listItems(list)) {
         double value = 0.0;
-        const auto [end, error] = std::from_chars(list.data() + from, list.data() + comma, value);
+        const char* const behind = item.data() + item.size();
+        const auto [end, error] = std::from_chars(item.data(), behind, value);
         LATHE_CHECK(
-            error == std::errc{} && end == list.data() + comma && value >= 0.0,
+            error == std::errc{} && end == behind && value >= 0.0,
             "--" + name + " must be numbers from 0 on, as in 0.5,0.7, not '" + list + "'");
         numbers.push_back(value);
-        from = comma + 1;
     }
     LATHE_CHECK(!numbers.empty(), "--" + name + " names no number");
     return numbers;
 }
 
 struct Candidate {
-    double fallback = 0.0, rollback = 0.0;
-    std::string name;
-    Json metrics;
+    NamedStrategy strategy;
+    Json metrics{};
     double loss = 0.0;
     Interval interval{}; ///< of the loss; NaN without references
 
+    const BildOptions& options() const { return strategy.second.bild; }
     double speedup() const { return metrics.at("speedup").get<double>(); }
     double bounded(const std::string& bound) const {
         return bound == "upper" && !std::isnan(interval.high) ? interval.high : loss;
     }
 };
 
-double lossOf(const Json& metrics, const Json& big) {
-    return big.at("bleu").is_null()
-               ? 100.0 - metrics.at("agreement").get<double>()
-               : big.at("bleu").get<double>() - metrics.at("bleu").get<double>();
+std::vector<BleuCounts> countsOf(const StrategyTexts& texts, const ParallelText& pairs) {
+    std::vector<BleuCounts> counts;
+    counts.reserve(pairs.references.size());
+    for (std::size_t i = 0; i < pairs.references.size(); ++i) {
+        counts.push_back(bleuCounts(texts.texts[i], pairs.references[i]));
+    }
+    return counts;
 }
 
 /// BLEU of one set of texts minus that of another, over draws of texts with replacement.
-Interval lossInterval(const ComparedTexts& all, const StrategyTexts& texts, std::uint64_t seed) {
-    const std::size_t count = texts.texts.size();
-    if (!all.pairs.hasReferences() || count < kMinimumWindows) {
+Interval lossInterval(
+    std::span<const BleuCounts> mine, std::span<const BleuCounts> big, std::uint64_t seed) {
+    const std::size_t count = big.size(); // 0 without references
+    if (count < kMinimumWindows) {
         return {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN()};
-    }
-    std::vector<BleuCounts> mine, big;
-    for (std::size_t i = 0; i < count; ++i) {
-        mine.push_back(bleuCounts(texts.texts[i], all.pairs.references[i]));
-        big.push_back(bleuCounts(all.big().texts[i], all.pairs.references[i]));
     }
     Random random(seed);
     std::vector<double> losses;
@@ -137,82 +134,61 @@ private:
 };
 
 std::vector<Candidate> candidatesFrom(const Json& params) {
+    const BildOptions base = bildFrom(params);
+    const SamplingOptions sampling = samplingFrom(params);
     std::vector<Candidate> candidates;
     for (const double fallback : numbersFrom(params, "fallbacks")) {
         for (const double rollback : numbersFrom(params, "rollbacks")) {
             candidates.push_back(
-                {.fallback = fallback,
-                 .rollback = rollback,
-                 .name = valueText(fallback) + " " + valueText(rollback),
-                 .metrics = {}});
+                {.strategy = thresholdStrategy(base, fallback, rollback, sampling)});
         }
     }
     return candidates;
 }
 
-BildOptions optionsOf(const Json& params, const Candidate& candidate) {
-    BildOptions options = bildFrom(params);
-    options.fallback = candidate.fallback;
-    options.rollback = candidate.rollback;
-    return options;
-}
-
-Json presetOf(
-    const Spec& spec, const DecodePair& pair, const Candidate& best, const Json& metrics) {
+Json presetOf(const Spec& spec, const Json& models, const Candidate& best, const Json& metrics) {
     const std::string name = textOf(spec.params, "preset");
-    const bool named = name == "strict" || name == "paper" || name == "reference";
+    Json provenance{
+        {"study", spec.study},
+        {"source", textOf(spec.params, "source")},
+        {"texts", metrics.at("texts")},
+        {"budget", spec.params.at("budget")},
+        {"bound", spec.params.at("bound")},
+        {"loss", metrics.at("loss")},
+        {"loss_high", metrics.at("loss_high")},
+        {"speedup", metrics.at("speedup")}};
+    provenance.update(models);
     return toJson(BildPreset{
-        .name = named ? name : "strict",
-        .options = optionsOf(spec.params, best),
-        .provenance = {
-            {"study", spec.study},
-            {"big", pair.big().name},
-            {"big_hash", pair.big().hash},
-            {"little", pair.little().name},
-            {"little_hash", pair.little().hash},
-            {"source", textOf(spec.params, "source")},
-            {"texts", metrics.at("texts")},
-            {"budget", spec.params.at("budget")},
-            {"bound", spec.params.at("bound")},
-            {"loss", metrics.at("loss")},
-            {"loss_high", metrics.at("loss_high")},
-            {"speedup", metrics.at("speedup")}}});
-}
-
-void writePreset(const Json& preset, const std::filesystem::path& path) {
-    std::ofstream file(path, std::ios::binary);
-    file << preset.dump(2) << '\n';
-    file.close();
-    LATHE_CHECK(!file.fail(), path.string() + " cannot be written");
+        .name = isPresetName(name) ? name : "strict",
+        .options = best.options(),
+        .provenance = std::move(provenance)});
 }
 
 Json DecodeTune::run(const Spec& spec, StudyContext& context) const {
     const Json& params = spec.params;
     const std::filesystem::path out = freeFile(params);
     std::vector<Candidate> candidates = candidatesFrom(params);
-    const SamplingOptions sampling = samplingFrom(params);
     std::vector<NamedStrategy> strategies;
     strategies.reserve(candidates.size());
     for (const Candidate& one : candidates) {
-        strategies.emplace_back(one.name, bild(optionsOf(params, one), sampling));
+        strategies.push_back(one.strategy);
     }
-    ParallelText pairs = pairsFrom(params);
-    DecodePair pair(context, textOf(params, "big"), textOf(params, "little"));
-    const ComparedTexts all = compareStrategies(
-        context, pair, std::move(pairs), sampling, strategies, comparisonSettings(spec));
+    const ComparedTexts all = compareStrategies(spec, context, strategies);
     const Json big = comparisonMetricsOf(all, all.big());
+    const std::vector<BleuCounts> bigCounts = countsOf(all.big(), all.pairs);
     const std::string bound = textOf(params, "bound");
     const auto budget = params.at("budget").get<double>();
     const Candidate* best = nullptr;
     Json listed = Json::array();
     for (Candidate& one : candidates) {
         context.run.checkpoint();
-        one.metrics = comparisonMetricsOf(all, all.at(one.name));
-        one.loss = lossOf(one.metrics, big);
-        one.interval = lossInterval(all, all.at(one.name), spec.seed);
+        const StrategyTexts& texts = all.at(one.strategy.first);
+        one.metrics = comparisonMetricsOf(all, texts);
+        one.loss = qualityOf(big) - qualityOf(one.metrics);
+        one.interval = lossInterval(countsOf(texts, all.pairs), bigCounts, spec.seed);
         listed.push_back(
-            {{"alpha_fb", one.fallback},
-             {"alpha_rb", one.rollback},
+            {{"alpha_fb", one.options().fallback},
+             {"alpha_rb", one.options().rollback},
              {"loss", one.loss},
              {"loss_high", jsonNumber(one.interval.high)},
              {"bleu", one.metrics.at("bleu")},
@@ -227,14 +203,14 @@ Json DecodeTune::run(const Spec& spec, StudyContext& context) const {
         "no pair of thresholds stays within --budget " + valueText(params.at("budget")) +
             "; allow more, choose --bound mean, or try larger --fallbacks or smaller --rollbacks");
     Json metrics = best->metrics;
-    metrics["alpha_fb"] = best->fallback;
-    metrics["alpha_rb"] = best->rollback;
+    metrics["alpha_fb"] = best->options().fallback;
+    metrics["alpha_rb"] = best->options().rollback;
     putWithInterval(metrics, "loss", best->loss, best->interval);
     metrics["big_bleu"] = big.at("bleu");
     metrics["candidates"] = std::move(listed);
-    metrics["preset"] = presetOf(spec, pair, *best, metrics);
+    metrics["preset"] = presetOf(spec, all.models, *best, metrics);
     if (!out.empty()) {
-        writePreset(metrics.at("preset"), out);
+        writeWhole(out, metrics.at("preset").dump(2) + "\n");
     }
     return metrics;
 }

@@ -7,7 +7,9 @@
 #include "engine/quant/quantizer.h"
 #include "experiments/calibration_text.h"
 
+#include <algorithm>
 #include <charconv>
+#include <fstream>
 
 namespace lathe {
 
@@ -268,6 +270,33 @@ std::filesystem::path freeFile(const Json& params, const std::string& name) {
         path.parent_path().string() + " is no folder; make it, or choose another file with --" +
             name);
     return path;
+}
+
+void writeWhole(const std::filesystem::path& path, const std::string& content) {
+    std::filesystem::path part = path;
+    part += ".part";
+    std::ofstream file(part, std::ios::binary | std::ios::trunc);
+    file << content;
+    file.close();
+    std::error_code error;
+    if (!file.fail()) {
+        std::filesystem::rename(part, path, error);
+    }
+    if (file.fail() || error) {
+        std::error_code ignored;
+        std::filesystem::remove(part, ignored);
+        throw InputError(path.string() + " cannot be written");
+    }
+}
+
+std::vector<std::string> listItems(const std::string& list) {
+    std::vector<std::string> items;
+    for (std::size_t from = 0; from < list.size();) {
+        const std::size_t comma = std::min(list.find(',', from), list.size());
+        items.push_back(list.substr(from, comma - from));
+        from = comma + 1;
+    }
+    return items;
 }
 
 } // namespace lathe

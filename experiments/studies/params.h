@@ -51,6 +51,12 @@ void requireFree(const std::filesystem::path& folder);
 /// is done.
 std::filesystem::path freeFile(const Json& params, const std::string& name = "out");
 
+/// Writes a file that appears whole or not at all. @throws InputError when it cannot be written.
+void writeWhole(const std::filesystem::path& path, const std::string& content);
+
+/// The items of "a,b,c". None of an empty text.
+std::vector<std::string> listItems(const std::string& list);
+
 /// Appends `more` to `list`.
 template <class T>
 void append(std::vector<T>& list, std::vector<T> more) {
