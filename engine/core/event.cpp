@@ -66,7 +66,7 @@ template <class... Lambdas>
 Overloaded(Lambdas...) -> Overloaded<Lambdas...>;
 
 constexpr std::array<std::string_view, std::variant_size_v<Payload>> kKinds{
-    "progress", "metric", "token", "cell", "artifact", "array", "run", "log"};
+    "progress", "metric", "token", "cell", "artifact", "array", "run", "log", "decode"};
 
 } // namespace
 
@@ -127,6 +127,12 @@ Json payloadToJson(const Payload& payload) {
             [](const LogLine& l) {
                 return Json{{"level", nameOf(l.level)}, {"text", l.text}};
             },
+            [](const DecodeStep& d) {
+                return Json{
+                    {"event", toJson(d.event)},
+                    {"piece", d.piece},
+                    {"argmax_piece", d.argmaxPiece}};
+            },
         },
         payload);
 }
@@ -165,10 +171,14 @@ Payload parsePayload(std::size_t index, const Json& j, std::vector<std::byte> by
         return RunChanged{
             runStateFromName(j.at("state").get<std::string>()), j.at("message").get<std::string>(),
             j.at("record")};
-    default:
+    case 7:
         return LogLine{
             findValue(kLogLevels, j.at("level").get<std::string>(), "log level"),
             j.at("text").get<std::string>()};
+    default:
+        return DecodeStep{
+            decodeEventFromJson(j.at("event")), j.at("piece").get<std::string>(),
+            j.at("argmax_piece").get<std::string>()};
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "engine/core/decode_log.h"
 #include "engine/core/json.h"
 
 #include <chrono>
@@ -46,6 +47,14 @@ struct TokenDecoded {
     double microseconds = 0;
 };
 
+/// What happened while two models decoded a text, as it happens. The log of the whole is in the
+/// cell's metrics; times here are without the encoders'.
+struct DecodeStep {
+    DecodeEvent event;
+    std::string piece;         ///< of `event.token`, as the vocabulary spells it; empty: none
+    std::string argmaxPiece{}; ///< of `event.argmaxL`
+};
+
 /// A cell of a sweep began or ended; with Done, `metrics` holds every result of it.
 struct CellChanged {
     CellState state = CellState::Running;
@@ -81,7 +90,8 @@ struct LogLine {
 };
 
 using Payload = std::variant<
-    Progress, Metric, TokenDecoded, CellChanged, ArtifactReady, ArrayReady, RunChanged, LogLine>;
+    Progress, Metric, TokenDecoded, CellChanged, ArtifactReady, ArrayReady, RunChanged, LogLine,
+    DecodeStep>;
 
 struct Event {
     std::int64_t runId = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "engine/decode/decode_log.h"
+#include "engine/core/decode_log.h"
 
 /// What decoding costs and could gain: from measured call times, or in closed form from rates.
 /// @see Big Little Decoder (arXiv 2302.07863), Leviathan et al. (arXiv 2211.17192)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "engine/decode/decode_log.h"
+#include "engine/core/decode_log.h"
 #include "engine/decode/draft_rule.h"
 
 #include <functional>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "engine/core/token_id.h"
+
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -11,8 +13,6 @@
 #include <vector>
 
 namespace lathe {
-
-using TokenId = std::int32_t;
 
 /// Text to ids and back. Immutable and shareable between threads.
 class Tokenizer {

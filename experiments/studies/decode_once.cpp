@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/core/check.h"
+#include "engine/core/json_number.h"
 #include "engine/text/translation_metrics.h"
 #include "experiments/decode_pair.h"
 #include "experiments/metrics.h"
@@ -12,6 +13,8 @@
 namespace lathe {
 
 namespace {
+
+constexpr int kWarmUpTokens = 4;
 
 StudyInfo describeStudy() {
     StudyInfo info{
@@ -44,6 +47,8 @@ StudyInfo describeStudy() {
         {"ms_per_token", "Time per token", "ms", -1, "With encoders"},
         {"wall_ms", "Time", "ms", -1, "With encoders"},
         {"encoder_ms", "Time of the encoders", "ms", -1, {}},
+        {"speedup", "Speed-up over the big model alone", "", 1,
+         "By one text each, with encoders: a hint; decode.compare measures"},
         {"agreement", "Agreement with the big model alone", "%", 1,
          "Tokens that are the same at the same position"}};
     append(info.metrics, countMetrics());
@@ -51,6 +56,7 @@ StudyInfo describeStudy() {
         info.metrics, {{"events", "Event log", "", 0, "What happened, in order"},
                        {"prompt", "Prompt ids", "", 0, {}},
                        {"pieces", "Pieces", "", 0, "Of the ids in the log, for displays"},
+                       {"alone", "The big model alone", "", 0, "Its text and times"},
                        {"output_hash", "Hash of the new ids", "", 0, {}}});
     return info;
 }
@@ -74,16 +80,32 @@ Json piecesOf(const Tokenizer& tokenizer, const DecodeLog& log) {
 }
 
 /// What a screen shows while the text grows.
-void emitToken(
-    StudyContext& context, const DecodePair& pair, const DecodeEvent& event, bool byLittle) {
-    context.run.emit(TokenDecoded{
-        .position = static_cast<int>(event.pos),
-        .token = event.token,
-        .text = pair.tokenizer().piece(event.token),
-        .model = byLittle ? pair.little().name : pair.big().name,
-        .origin = std::string(nameOf(event.kind)),
-        .probability = byLittle ? event.c : event.pLArgmax,
-        .microseconds = static_cast<double>(event.t1Ns - event.t0Ns) / 1e3});
+void emitStep(StudyContext& context, const Tokenizer& tokenizer, const DecodeEvent& event) {
+    const auto pieceOf = [&](TokenId id) {
+        return id >= 0 && id < tokenizer.size() ? tokenizer.piece(id) : std::string();
+    };
+    context.run.emit(DecodeStep{event, pieceOf(event.token), pieceOf(event.argmaxL)});
+}
+
+/// When each token of the big model alone was there, for a race against it.
+Json aloneJson(const PairText& alone) {
+    Json times = Json::array();
+    for (const DecodeEvent& event : alone.decoded.log.events) {
+        if (event.kind == DecodeEventKind::Verify) {
+            times.push_back(static_cast<double>(event.t1Ns) / 1e6);
+        }
+    }
+    return {
+        {"text", alone.text},
+        {"wall_ms", static_cast<double>(alone.decoded.wallNs) / 1e6},
+        {"encoder_ms", static_cast<double>(alone.encoderNs) / 1e6},
+        {"token_ms", std::move(times)}};
+}
+
+/// First calls allocate and touch memory: both models make a few before anything is timed.
+void warmUp(DecodePair& pair, PairRequest request) {
+    request.maxNew = std::min(request.maxNew, kWarmUpTokens);
+    pair.decode(request, lossless(kWarmUpTokens));
 }
 
 class DecodeOnce : public Study {
@@ -108,19 +130,13 @@ Json DecodeOnce::run(const Spec& spec, StudyContext& context) const {
         .maxNew = params.at("max_new").get<int>(),
         .seed = spec.seed};
     context.run.progress(0.1, "decoding");
+    warmUp(pair, request);
     const PairText result = pair.decode(request, options, [&](const DecodeEvent& event) {
-        if (event.token >= 0) {
-            const bool byLittle =
-                event.kind == DecodeEventKind::Draft || event.kind == DecodeEventKind::Fallback;
-            emitToken(context, pair, event, byLittle);
-        }
+        emitStep(context, pair.tokenizer(), event);
     });
-    double agreed = 1.0;
-    if (textOf(params, "strategy") != kBigAlone) {
-        context.run.progress(0.7, "comparing with the big model alone");
-        const PairText alone = pair.decode(request, bigAlone(options.sampling));
-        agreed = lathe::agreement(result.newIds(), alone.newIds());
-    }
+    context.run.progress(0.7, "comparing with the big model alone");
+    const bool isAlone = textOf(params, "strategy") == kBigAlone;
+    const PairText alone = isAlone ? result : pair.decode(request, bigAlone(options.sampling));
     if (!out.empty()) {
         const DecodeLog& log = result.decoded.log;
         writeWhole(out, out.extension() == ".csv" ? toCsv(log) : dumpJson(toJson(log)) + "\n");
@@ -133,7 +149,9 @@ Json DecodeOnce::run(const Spec& spec, StudyContext& context) const {
         {"ms_per_token", jsonNumber(wall / tokens)},
         {"wall_ms", wall},
         {"encoder_ms", static_cast<double>(result.encoderNs) / 1e6},
-        {"agreement", 100.0 * agreed},
+        {"speedup", jsonNumber(static_cast<double>(alone.decoded.wallNs) / 1e6 / wall)},
+        {"agreement", 100.0 * agreement(result.newIds(), alone.newIds())},
+        {"alone", aloneJson(alone)},
         {"events", toJson(result.decoded.log).at("events")},
         {"prompt", result.decoded.log.prompt},
         {"pieces", piecesOf(pair.tokenizer(), result.decoded.log)},

@@ -2,7 +2,7 @@
 #include "experiments/studies/decode_params.h"
 
 #include "engine/core/check.h"
-#include "engine/decode/decode_log.h"
+#include "engine/core/decode_log.h"
 #include "engine/io/mapped_file.h"
 #include "experiments/metrics.h"
 #include "experiments/studies/params.h"

@@ -39,7 +39,21 @@ void EventTest::everyPayloadSurvivesItsJson() {
         ArtifactReady{"plot", "image/png", {std::byte{1}, std::byte{0}}},
         ArrayReady{"curve", "F32", {2, 3}, std::vector<std::byte>(24, std::byte{9})},
         RunChanged{RunState::Crashed, "signal 11", Json{{"cells", 2}}},
-        LogLine{LogLevel::Warning, "clipped"}};
+        LogLine{LogLevel::Warning, "clipped"},
+        DecodeStep{
+            {.seq = 3,
+             .call = 2,
+             .t0Ns = 5,
+             .t1Ns = 9,
+             .kind = DecodeEventKind::Rollback,
+             .pos = 4,
+             .token = 17,
+             .d = std::numeric_limits<double>::infinity(),
+             .argmaxL = 18,
+             .pLArgmax = 0.75,
+             .n = 4},
+            "schön",
+            "gut"}};
     QCOMPARE(payloads.size(), std::variant_size_v<Payload>);
     for (std::size_t i = 0; i < payloads.size(); ++i) {
         QCOMPARE(payloads[i].index(), i);

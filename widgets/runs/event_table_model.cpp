@@ -52,9 +52,9 @@ QString cellText(const CellChanged& cell) {
 } // namespace
 
 QStringList eventKinds() {
-    return {QStringLiteral("cell"), QStringLiteral("metric"), QStringLiteral("token"),
-            QStringLiteral("log"),  QStringLiteral("run"),    QStringLiteral("artifact"),
-            QStringLiteral("array")};
+    return {QStringLiteral("cell"),  QStringLiteral("metric"), QStringLiteral("token"),
+            QStringLiteral("log"),   QStringLiteral("run"),    QStringLiteral("artifact"),
+            QStringLiteral("array"), QStringLiteral("decode")};
 }
 
 QString eventText(const Payload& payload) {
@@ -95,6 +95,13 @@ QString eventText(const Payload& payload) {
             [](const LogLine& l) {
                 return QString::fromUtf8(nameOf(l.level)) + QStringLiteral(" · ") +
                        fromText(l.text);
+            },
+            [](const DecodeStep& d) {
+                QString text = EventTableModel::tr("%1: %2")
+                                   .arg(d.event.pos)
+                                   .arg(QString::fromUtf8(nameOf(d.event.kind)));
+                return d.piece.empty() ? text
+                                       : text + EventTableModel::tr(" “%1”").arg(fromText(d.piece));
             }},
         payload);
 }

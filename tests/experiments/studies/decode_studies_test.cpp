@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/core/decode_log.h"
 #include "engine/decode/bild.h"
-#include "engine/decode/decode_log.h"
 #include "tests/experiments/studies/recording_sink.h"
 #include "tests/support/lathe_test.h"
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "engine/core/json.h"
-#include "engine/text/tokenizer.h"
+#include "engine/core/token_id.h"
 
 #include <cstdint>
 #include <limits>
@@ -72,6 +72,8 @@ struct DecodeLog {
 void addEncoders(DecodeLog& log, std::int64_t littleNs, std::int64_t bigNs);
 
 Json toJson(const DecodeEvent& event);
+/// @throws FormatError for a record that is damaged or lacks a member.
+DecodeEvent decodeEventFromJson(const Json& json);
 /// {"prompt": [ids], "events": [records]}; unknown numbers are null.
 Json toJson(const DecodeLog& log);
 /// @throws FormatError for a record that is damaged or a member that is missing.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/decode/decode_log.h"
+#include "engine/core/decode_log.h"
 
 #include "engine/core/check.h"
 #include "engine/core/json_number.h"
@@ -45,7 +45,9 @@ double distanceFrom(const Json& object, const char* name) {
     return numberOrNan(object, name);
 }
 
-DecodeEvent eventFromJson(const Json& json) {
+} // namespace
+
+DecodeEvent decodeEventFromJson(const Json& json) {
     if (!json.is_object() || !json.contains("kind") || !json.at("kind").is_string()) {
         throw FormatError("an event of a decode log must be an object with a kind");
     }
@@ -76,6 +78,8 @@ DecodeEvent eventFromJson(const Json& json) {
     event.n = whole("n");
     return event;
 }
+
+namespace {
 
 std::string csvNumber(double value) {
     return std::isnan(value) ? std::string() : fmt::format("{}", value);
@@ -148,7 +152,7 @@ DecodeLog decodeLogFromJson(const Json& json) {
         log.prompt.push_back(wholeNumber<TokenId>(Json{{"prompt", id}}, "prompt"));
     }
     for (const Json& event : json.at("events")) {
-        log.events.push_back(eventFromJson(event));
+        log.events.push_back(decodeEventFromJson(event));
     }
     return log;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/core/decode_log.h"
 #include "engine/core/error.h"
-#include "engine/decode/decode_log.h"
 
 #include <algorithm>
 
