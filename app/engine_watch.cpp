@@ -28,4 +28,9 @@ void EngineWatch::modelDescribed(ModelInfo info) noexcept {
         this, [this, info = std::move(info)] { emit described(info); }, Qt::QueuedConnection);
 }
 
+void EngineWatch::questionAnswered(Json answer) noexcept {
+    QMetaObject::invokeMethod(
+        this, [this, answer = std::move(answer)] { emit answered(answer); }, Qt::QueuedConnection);
+}
+
 } // namespace lathe

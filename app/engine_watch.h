@@ -18,12 +18,14 @@ public:
     void engineReady(const EngineInfo& info) noexcept override;
     void engineSaid(std::string line) noexcept override;
     void modelDescribed(ModelInfo info) noexcept override;
+    void questionAnswered(Json answer) noexcept override;
 
 signals:
     void stateChanged(lathe::EngineState state, const QString& message);
     void ready(const lathe::EngineInfo& info);
     void said(const QString& line);
     void described(const lathe::ModelInfo& info);
+    void answered(const lathe::Json& answer);
 };
 
 } // namespace lathe

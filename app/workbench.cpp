@@ -49,6 +49,9 @@ Workbench::Workbench(Options options, Settings& settings, QObject* parent)
     });
     connect(&m_watch, &EngineWatch::stateChanged, this, &Workbench::onEngineState);
     connect(&m_watch, &EngineWatch::described, this, &Workbench::onDescribed);
+    connect(&m_watch, &EngineWatch::answered, this, [this](const Json& answer) {
+        emit answered(answer.at("question").get<qint64>(), answer);
+    });
     connect(&m_watch, &EngineWatch::said, this, [this](const QString& line) {
         m_log.add(LogLevel::Info, tr("engine"), line);
     });
@@ -341,6 +344,17 @@ void Workbench::openModel(const QString& path) {
         p.recentModels = p.recentModels.mid(0, Preferences::kMaxRecent);
     });
     m_engine->describeModel(path.toStdString());
+}
+
+qint64 Workbench::ask(const std::string& about, Json question) {
+    if (m_info == nullptr ||
+        std::ranges::find(m_info->questions, about) == m_info->questions.end()) {
+        return 0;
+    }
+    question["question"] = ++m_questions;
+    question["about"] = about;
+    m_engine->ask(std::move(question));
+    return m_questions;
 }
 
 void Workbench::openModelForUse(const QString& path) {

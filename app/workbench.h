@@ -66,6 +66,7 @@ public:
     void openModel(const QString& path) override;
     /// The same from the window's menu: the panel shall choose it too.
     void openModelForUse(const QString& path);
+    qint64 ask(const std::string& about, Json question) override;
     RunReader& reader() override;
     QString storePath() const override;
     void showRun(qint64 runId) override;
@@ -120,6 +121,7 @@ private:
     qint64 m_restartedRun = -1;
     std::vector<RunRow> m_interrupted;
     qint64 m_demonstration = 0;
+    qint64 m_questions = 0; ///< asked so far
     qint64 m_dataVersion = 0;
     qint64 m_storeBytes = 0;
     QTimer m_runsTimer, m_secondTimer;

@@ -5,7 +5,6 @@
 #include "experiments/text_generation.h"
 
 #include <algorithm>
-#include <optional>
 
 namespace lathe {
 
@@ -52,43 +51,46 @@ DecodePair::DecodePair(StudyContext& context, const std::string& big, const std:
     m_littleModel = std::make_unique<DecoderModel>(context.exec, m_little->decoder(), size);
 }
 
+std::unique_ptr<ReadText> DecodePair::read(const PairRequest& request, bool little, bool big) {
+    auto text = std::make_unique<ReadText>();
+    text->request = decodeRequest(*m_big, request.text, request.maxNew);
+    text->request.seed = request.seed;
+    const auto encode = [&](const LoadedModel& model, std::int64_t& nanoseconds) {
+        const std::int64_t start = steadyNanoseconds();
+        EncoderOutput output = model.encoder()->encode(m_context.exec, text->request.lookup);
+        m_context.exec.synchronize();
+        nanoseconds = steadyNanoseconds() - start;
+        return output;
+    };
+    if (m_big->encoder() == nullptr) {
+        return text;
+    }
+    if (little) {
+        text->little = encode(*m_little, text->littleNs);
+        text->request.littleEncoder = &*text->little;
+    }
+    if (big) {
+        text->big = encode(*m_big, text->bigNs);
+        text->request.bigEncoder = &*text->big;
+    }
+    return text;
+}
+
 PairText DecodePair::decode(
     const PairRequest& request, const DraftOptions& options,
     const std::function<void(const DecodeEvent&)>& onEvent) {
-    DecodeRequest decode = decodeRequest(*m_big, request.text, request.maxNew);
-    decode.seed = request.seed;
-    std::optional<EncoderOutput> littleRead, bigRead;
-    std::int64_t littleNs = 0, bigNs = 0;
-    if (const Encoder* encoder = m_big->encoder()) {
-        const auto read = [&](const Encoder& with, std::int64_t& nanoseconds) {
-            const std::int64_t start = steadyNanoseconds();
-            EncoderOutput output = with.encode(m_context.exec, decode.lookup);
-            m_context.exec.synchronize();
-            nanoseconds = steadyNanoseconds() - start;
-            return output;
-        };
-        if (usesLittle(options)) {
-            littleRead = read(*m_little->encoder(), littleNs);
-            decode.littleEncoder = &*littleRead;
-        }
-        if (usesBig(options)) {
-            bigRead = read(*encoder, bigNs);
-            decode.bigEncoder = &*bigRead;
-        }
-    }
+    const auto text = read(request, usesLittle(options), usesBig(options));
     DecodeSettings settings{.options = options};
     if (onEvent) {
         settings.onEvent = [&onEvent](std::size_t, const DecodeEvent& event) { onEvent(event); };
     }
     PairText result;
     result.decoded = std::move(
-        decodeTexts(
-            m_context.run, {m_littleModel.get(), m_bigModel.get()}, std::span(&decode, 1), settings)
-            .front());
-    addEncoders(result.decoded.log, littleNs, bigNs);
-    result.encoderNs = littleNs + bigNs;
+        decodeTexts(m_context.run, models(), std::span(&text->request, 1), settings).front());
+    addEncoders(result.decoded.log, text->littleNs, text->bigNs);
+    result.encoderNs = text->littleNs + text->bigNs;
     result.decoded.wallNs += result.encoderNs;
-    result.text = newText(tokenizer(), result.decoded, decode.ends);
+    result.text = newText(tokenizer(), result.decoded, text->request.ends);
     return result;
 }
 

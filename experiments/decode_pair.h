@@ -3,11 +3,13 @@
 
 #include "engine/decode/decode_texts.h"
 #include "engine/decode/decoder_model.h"
+#include "engine/decode/encoder.h"
 #include "experiments/model_cache.h"
 #include "experiments/study.h"
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,13 @@ struct PairRequest {
     std::uint64_t seed = 1;
 };
 
+/// A text as the models of a pair begin it; `request` points to the encoders' outputs.
+struct ReadText {
+    DecodeRequest request;
+    std::optional<EncoderOutput> little, big;
+    std::int64_t littleNs = 0, bigNs = 0;
+};
+
 /// A text that a pair decoded; times with encoders.
 struct PairText {
     DecodedText decoded; ///< its log begins with the encoders
@@ -46,6 +55,10 @@ class DecodePair {
 public:
     /// @throws InputError for models of different kinds or vocabularies.
     DecodePair(StudyContext& context, const std::string& big, const std::string& little);
+
+    /// Runs the encoders, where the models have them. @throws what decode throws
+    std::unique_ptr<ReadText> read(const PairRequest& request, bool little, bool big);
+    DecodeModels models() const { return {m_littleModel.get(), m_bigModel.get()}; }
 
     /// Reads the text with the encoders that the strategy needs, then decodes. `onEvent` sees the
     /// events as they happen, those of the encoders excepted.

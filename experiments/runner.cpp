@@ -54,7 +54,6 @@ std::optional<Failure> attempt(Work&& work) {
     }
 }
 
-/// The device of a Spec. A named CPU target means the CPU even where `auto` would take a GPU.
 Device deviceOf(const Spec& spec) {
     if (spec.device == "auto" && !spec.target.empty()) {
         const bool cuda = targetFromName(spec.target) == Target::Cuda;
@@ -152,7 +151,7 @@ void Execution::prepare() {
     m_study = &m_list.at(m_spec.study);
     requireValid(m_spec, m_study->info());
     m_spec = withDefaults(m_spec, m_study->info());
-    m_exec = std::make_unique<ExecContext>(deviceOf(m_spec), optionsOf(m_spec));
+    m_exec = contextOf(m_spec);
     if (m_exec->device().isCuda()) {
         m_cpu = std::make_unique<ExecContext>(Device{}, ExecOptions{.threads = m_spec.threads});
     }
@@ -260,6 +259,10 @@ void Execution::finish(double seconds) {
 
 } // namespace
 
+std::unique_ptr<ExecContext> contextOf(const Spec& spec) {
+    return std::make_unique<ExecContext>(deviceOf(spec), optionsOf(spec));
+}
+
 Runner::Runner(EventSink& sink, const Registry<Study>& list) : m_sink(sink), m_list(list) {
     m_thread = std::jthread([this](std::stop_token stop) { work(std::move(stop)); });
 }
@@ -298,6 +301,23 @@ void Runner::waitIdle() {
     m_changed.wait(lock, [this] { return m_jobs.empty(); });
 }
 
+bool Runner::waitIdle(const std::stop_token& stop) {
+    std::unique_lock lock(m_mutex);
+    return m_changed.wait(lock, stop, [this] { return m_jobs.empty(); });
+}
+
+bool Runner::betweenRuns(const std::function<void(ModelCache&)>& work) {
+    const std::lock_guard lane(m_lane);
+    {
+        const std::lock_guard lock(m_mutex);
+        if (!m_jobs.empty()) {
+            return false;
+        }
+    }
+    work(m_models);
+    return true;
+}
+
 int Runner::exitStatus() const {
     const std::lock_guard lock(m_mutex);
     return m_exitStatus;
@@ -317,7 +337,10 @@ void Runner::work(std::stop_token stop) {
         if (stop.stop_requested()) {
             job->stop.request_stop();
         }
-        execute(*job);
+        {
+            const std::lock_guard lane(m_lane);
+            execute(*job);
+        }
         {
             const std::lock_guard lock(m_mutex);
             m_jobs.pop_front();

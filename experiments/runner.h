@@ -8,6 +8,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -28,6 +29,11 @@ public:
     void cancel(std::int64_t runId) noexcept override;
     /// Waits until no run is active or queued.
     void waitIdle();
+    /// The same, or until a stop is asked for. @return whether it is idle
+    bool waitIdle(const std::stop_token& stop);
+    /// Does something beside the runs, with the models that they keep: no run begins before it has
+    /// ended, so that none is measured meanwhile. @return false, nothing done, when one is active
+    bool betweenRuns(const std::function<void(ModelCache&)>& work);
     /// After the last run: exit status of the command line (0, 1, 2, 3, 130).
     int exitStatus() const;
 
@@ -46,10 +52,14 @@ private:
     mutable std::mutex m_mutex;
     std::condition_variable_any m_changed;
     std::deque<std::shared_ptr<Job>> m_jobs; ///< front is the active one
+    std::mutex m_lane; ///< held by the run, or by what happens between runs; before m_mutex
     int m_exitStatus = 0;
     std::jthread m_thread; ///< last: starts when all else stands
 };
 
+/// Device, target and threads of a Spec. A named CPU target means the CPU even where `auto` would
+/// take a GPU. @throws DeviceError
+std::unique_ptr<ExecContext> contextOf(const Spec& spec);
 /// EngineInfo of this process.
 EngineInfo describeEngine();
 /// Version and git revision of this program: part of a cell's key.

@@ -27,9 +27,10 @@ Json toJson(const EngineInfo& info) {
     for (const ModelInfo& model : info.models) {
         models.push_back(toJson(model));
     }
-    return {{"protocol", info.protocol},      {"build", info.build}, {"device", info.device},
-            {"device_note", info.deviceNote}, {"studies", studies},  {"models", models},
-            {"environment", info.environment}};
+    return {{"protocol", info.protocol},   {"build", info.build},
+            {"device", info.device},       {"device_note", info.deviceNote},
+            {"studies", studies},          {"models", models},
+            {"questions", info.questions}, {"environment", info.environment}};
 }
 
 ModelInfo modelInfoFromJson(const Json& json) {
@@ -60,6 +61,7 @@ EngineInfo engineInfoFromJson(const Json& json) {
         for (const Json& model : json.at("models")) {
             info.models.push_back(modelInfoFromJson(model));
         }
+        info.questions = json.value("questions", std::vector<std::string>{}); // older: none
         info.environment = json.at("environment");
         return info;
     } catch (const Json::exception& e) {

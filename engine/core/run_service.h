@@ -29,7 +29,8 @@ struct EngineInfo {
     std::string deviceNote; ///< why not the GPU: "no NVIDIA driver"; empty when it serves
     std::vector<StudyInfo> studies;
     std::vector<ModelInfo> models;
-    Json environment = Json::object(); ///< compiler, cpu, gpu, libraries
+    std::vector<std::string> questions{}; ///< what it answers between runs, beside them
+    Json environment = Json::object();    ///< compiler, cpu, gpu, libraries
 };
 
 Json toJson(const ModelInfo& info);

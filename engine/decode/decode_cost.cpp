@@ -96,6 +96,32 @@ CallCosts measuredCosts(std::span<const DecodeLog> logs) {
     return costs;
 }
 
+Json toJson(const CallCosts& costs) {
+    return {
+        {"little_ms", costs.littleMs},
+        {"big_ms", costs.bigMs},
+        {"big_per_row_ms", costs.bigPerRowMs},
+        {"little_start_ms", costs.littleStartMs},
+        {"big_start_ms", costs.bigStartMs}};
+}
+
+CallCosts callCostsFromJson(const Json& json) {
+    const auto member = [&json](const char* name) {
+        const auto found = json.find(name);
+        if (!json.is_object() || found == json.end() || !found->is_number() ||
+            !std::isfinite(found->get<double>())) {
+            throw FormatError(std::string("costs of calls: '") + name + "' is no number");
+        }
+        return found->get<double>();
+    };
+    return {
+        .littleMs = member("little_ms"),
+        .bigMs = member("big_ms"),
+        .bigPerRowMs = member("big_per_row_ms"),
+        .littleStartMs = member("little_start_ms"),
+        .bigStartMs = member("big_start_ms")};
+}
+
 double modelledMs(const DecodeLog& log, const CallCosts& costs) {
     double sum = 0.0;
     for (const DecodeEvent& event : log.events) {

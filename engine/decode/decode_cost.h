@@ -24,6 +24,11 @@ struct CallCosts {
 /// where all calls have equally many rows. Models that were never called cost 0.
 CallCosts measuredCosts(std::span<const DecodeLog> logs);
 
+/// {"little_ms": ..., "big_ms", "big_per_row_ms", "little_start_ms", "big_start_ms"}
+Json toJson(const CallCosts& costs);
+/// @throws FormatError for a member that is missing, negative or no number.
+CallCosts callCostsFromJson(const Json& json);
+
 /// The time of a log's calls at these costs, in milliseconds: start of both models where each was
 /// begun, little steps, calls of the big model by rows.
 double modelledMs(const DecodeLog& log, const CallCosts& costs);

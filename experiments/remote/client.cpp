@@ -2,6 +2,7 @@
 #include "experiments/remote/client.h"
 
 #include "engine/core/error.h"
+#include "engine/core/json_number.h"
 #include "experiments/remote/child_process.h"
 #include "experiments/remote/frame.h"
 #include "experiments/remote/last_words.h"
@@ -15,6 +16,7 @@
 #include <map>
 #include <mutex>
 #include <poll.h>
+#include <set>
 #include <sys/eventfd.h>
 #include <thread>
 #include <unistd.h>
@@ -58,6 +60,7 @@ struct RemoteEngine::Impl {
     void start(std::int64_t runId, const Spec& spec);
     void cancel(std::int64_t runId);
     void describe(const std::string& path);
+    void ask(Json question);
     void setState(EngineState next, const std::string& message);
 
     // The client's thread.
@@ -70,6 +73,7 @@ struct RemoteEngine::Impl {
     void consume(const Frame& frame);
     void greet(const Json& hello);
     void deliver(Event event);
+    void answer(Json answer);
     void sendQueued();
     void cancelUnsent();
     bool mayRestart();
@@ -87,6 +91,8 @@ struct RemoteEngine::Impl {
     std::mutex mutex;
     std::deque<std::pair<std::int64_t, Spec>> unsent;
     std::deque<std::string> undescribed;
+    std::deque<Json> unasked;
+    std::set<std::int64_t> unanswered;   ///< ids of what the child was asked
     std::vector<std::int64_t> cancelled; ///< before they were sent
     std::map<std::int64_t, ActiveRun> active;
     bool restartAsked = false;
@@ -138,6 +144,14 @@ void RemoteEngine::Impl::describe(const std::string& path) {
     {
         const std::lock_guard lock(mutex);
         undescribed.push_back(path);
+    }
+    poke();
+}
+
+void RemoteEngine::Impl::ask(Json question) {
+    {
+        const std::lock_guard lock(mutex);
+        unasked.push_back(std::move(question));
     }
     poke();
 }
@@ -335,6 +349,9 @@ void RemoteEngine::Impl::consume(const Frame& frame) {
     case FrameKind::Described:
         observer.modelDescribed(modelInfoFromJson(json()));
         break;
+    case FrameKind::Answer:
+        answer(json());
+        break;
     case FrameKind::Pong:
         break;
     default:
@@ -375,6 +392,17 @@ void RemoteEngine::Impl::deliver(Event event) {
     sink.post(std::move(event));
 }
 
+void RemoteEngine::Impl::answer(Json answer) {
+    const auto id = wholeNumber<std::int64_t>(answer, "question");
+    {
+        const std::lock_guard lock(mutex);
+        if (unanswered.erase(id) == 0) {
+            return; // never asked, or answered already
+        }
+    }
+    observer.questionAnswered(std::move(answer));
+}
+
 void RemoteEngine::Impl::sendQueued() {
     std::vector<Event> refused;
     {
@@ -398,6 +426,11 @@ void RemoteEngine::Impl::sendQueued() {
         outbox.send(encodeFrame(FrameKind::Describe, Json{{"path", path}}));
     }
     undescribed.clear();
+    for (const Json& question : unasked) {
+        outbox.send(encodeFrame(FrameKind::Ask, question));
+        unanswered.insert(question.at("question").get<std::int64_t>());
+    }
+    unasked.clear();
 }
 
 void RemoteEngine::Impl::cancelUnsent() {
@@ -423,9 +456,14 @@ bool RemoteEngine::Impl::mayRestart() {
 
 void RemoteEngine::Impl::reportCrash(const std::string& why) {
     std::map<std::int64_t, ActiveRun> lost;
+    std::set<std::int64_t> open;
     {
         const std::lock_guard lock(mutex);
         lost.swap(active);
+        open.swap(unanswered);
+    }
+    for (const std::int64_t id : open) {
+        observer.questionAnswered({{"question", id}, {"error", why}});
     }
     for (const auto& [id, run] : lost) {
         sink.post(Event{id, -1, run.lastSeq + 1, run.at, RunChanged{RunState::Crashed, why}});
@@ -465,6 +503,8 @@ void RemoteEngine::start(std::int64_t runId, const Spec& spec) { m_impl->start(r
 void RemoteEngine::cancel(std::int64_t runId) noexcept { m_impl->cancel(runId); }
 
 void RemoteEngine::describeModel(const std::string& path) { m_impl->describe(path); }
+
+void RemoteEngine::ask(Json question) { m_impl->ask(std::move(question)); }
 
 void RemoteEngine::restart() {
     {

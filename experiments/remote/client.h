@@ -22,6 +22,8 @@ struct EngineObserver {
     virtual void
     engineSaid(std::string line) noexcept = 0; ///< a line of the child's standard error
     virtual void modelDescribed(ModelInfo info) noexcept = 0;
+    /// {"question": id, "result": {...}}, or {..., "error": why}: also when the child has ended.
+    virtual void questionAnswered(Json answer) noexcept = 0;
 };
 
 /// The engine in a child process (`lathe-run serve`, nice 5). Without Qt: posix_spawn, all pipes
@@ -47,6 +49,9 @@ public:
     void cancel(std::int64_t runId) noexcept override;
     /// Asks the child what a model file or folder is; answered by EngineObserver::modelDescribed.
     void describeModel(const std::string& path);
+    /// Asks one of EngineInfo::questions, once the child is ready; each is answered once by
+    /// EngineObserver::questionAnswered. @param question  {"question": id, "about": ..., ...}
+    void ask(Json question);
     /// Starts anew after Stopped or Refused; a living child is killed and replaced.
     void restart();
     /// Process id of the present child, 0 when there is none (shown in the status bar; tests kill

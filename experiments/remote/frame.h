@@ -34,6 +34,8 @@ enum class FrameKind : std::uint8_t {
     Pong = 6,
     Describe = 7, ///< window -> child: {"path": ...}; answered by Described with a ModelInfo
     Described = 8,
+    Ask = 9,    ///< window -> child: {"question": id, "about": one of EngineInfo::questions, ...}
+    Answer = 10 ///< child -> window: {"question": id, "result": {...}} or {..., "error": why}
 };
 
 struct Frame {

@@ -6,6 +6,7 @@
 #include "experiments/model_cache.h"
 #include "experiments/remote/frame_writer.h"
 #include "experiments/runner.h"
+#include "experiments/what_if_desk.h"
 
 #include <algorithm>
 #include <array>
@@ -13,9 +14,11 @@
 #include <cstdio>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <sys/resource.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace lathe {
 
@@ -76,9 +79,99 @@ private:
     std::jthread m_thread;
 };
 
+/// Answers what a decoded text would be under other thresholds, between the runs: a run that begins
+/// meanwhile goes first, and the question is taken up again behind it.
+class WhatIfAnswers {
+public:
+    WhatIfAnswers(FrameWriter& out, Runner& runner) : m_out(out), m_runner(runner) {
+        m_thread = std::jthread([this](const std::stop_token& stop) { work(stop); });
+    }
+    ~WhatIfAnswers() {
+        m_thread.request_stop();
+        giveWay();
+    }
+
+    /// Only the latest question is of interest: one that waits is answered by an error.
+    void ask(Json question) {
+        std::optional<Json> late;
+        {
+            const std::lock_guard lock(m_mutex);
+            late = std::exchange(m_question, std::move(question));
+        }
+        if (late) {
+            refuse(*late, "another question came after this one");
+        }
+        m_changed.notify_all();
+    }
+    /// A run is about to begin.
+    void giveWay() {
+        const std::lock_guard lock(m_mutex);
+        m_present.request_stop();
+    }
+
+private:
+    void work(const std::stop_token& stop) {
+        for (;;) {
+            std::unique_lock lock(m_mutex);
+            if (!m_changed.wait(lock, stop, [this] { return m_question.has_value(); })) {
+                return;
+            }
+            lock.unlock();
+            if (!m_runner.waitIdle(stop)) {
+                return;
+            }
+            lock.lock();
+            const Json question = std::move(*m_question);
+            m_question.reset();
+            m_present = std::stop_source();
+            const std::stop_token present = m_present.get_token();
+            lock.unlock();
+            if (!m_runner.betweenRuns(
+                    [&](ModelCache& models) { answer(question, models, present); })) {
+                putBack(question);
+            }
+        }
+    }
+
+    void answer(const Json& question, ModelCache& models, const std::stop_token& present) {
+        try {
+            const Json result = m_desk.answer(question, models, present);
+            send({{"question", question.at("question")}, {"result", result}});
+        } catch (const Cancelled&) {
+            putBack(question);
+        } catch (const std::exception& e) {
+            refuse(question, e.what());
+        }
+    }
+
+    void putBack(const Json& question) {
+        const std::lock_guard lock(m_mutex);
+        if (!m_question) {
+            m_question = question;
+        } else {
+            refuse(question, "another question came after this one");
+        }
+    }
+
+    void refuse(const Json& question, const std::string& why) {
+        send({{"question", question.at("question")}, {"error", why}});
+    }
+    void send(const Json& answer) { m_out.send(encodeFrame(FrameKind::Answer, answer)); }
+
+    FrameWriter& m_out;
+    Runner& m_runner;
+    WhatIfDesk m_desk;
+    std::mutex m_mutex;
+    std::condition_variable_any m_changed;
+    std::optional<Json> m_question;
+    std::stop_source m_present; ///< of the answer under way
+    std::jthread m_thread;
+};
+
 class Server {
 public:
-    explicit Server(int out) : m_out(out), m_runner(m_out), m_describer(m_out) {
+    explicit Server(int out)
+        : m_out(out), m_runner(m_out), m_describer(m_out), m_whatIf(m_out, m_runner) {
         m_out.send(encodeFrame(FrameKind::Hello, hello()));
     }
 
@@ -89,14 +182,17 @@ private:
     static Json hello() {
         EngineInfo info = describeEngine();
         info.protocol = kProtocol;
+        info.questions = {kWhatIfQuestion};
         return toJson(info);
     }
     void obey(const Frame& frame);
     void submit(const Json& request);
+    void ask(Json question);
 
     FrameWriter m_out;
     Runner m_runner;
     Describer m_describer;
+    WhatIfAnswers m_whatIf;
 };
 
 int Server::listen() {
@@ -141,6 +237,9 @@ void Server::obey(const Frame& frame) {
         case FrameKind::Describe:
             m_describer.ask(json().at("path").get<std::string>());
             break;
+        case FrameKind::Ask:
+            ask(json());
+            break;
         case FrameKind::Ping:
             m_out.send(encodeFrame(FrameKind::Pong, std::span(frame.payload)));
             break;
@@ -152,10 +251,23 @@ void Server::obey(const Frame& frame) {
     }
 }
 
+void Server::ask(Json question) {
+    const auto id = wholeNumber<std::int64_t>(question, "question");
+    const auto about = question.at("about").get<std::string>();
+    if (about == kWhatIfQuestion) {
+        m_whatIf.ask(std::move(question));
+        return;
+    }
+    m_out.send(encodeFrame(
+        FrameKind::Answer,
+        Json{{"question", id}, {"error", "this engine cannot answer about " + about}}));
+}
+
 void Server::submit(const Json& request) {
     const auto id = wholeNumber<std::int64_t>(request, "run");
     try {
         m_runner.start(id, specFromJson(request.at("spec")));
+        m_whatIf.giveWay();
     } catch (const Error& e) {
         const std::vector<std::byte> event =
             encodeEvent({id, -1, 1, {}, RunChanged{RunState::Failed, e.what()}});

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/core/check.h"
 #include "engine/core/json_number.h"
-#include "engine/text/translation_metrics.h"
 #include "experiments/decode_pair.h"
+#include "experiments/decoded_metrics.h"
 #include "experiments/metrics.h"
 #include "experiments/strategy_comparison.h"
 #include "experiments/studies/decode_params.h"
@@ -41,42 +41,8 @@ StudyInfo describeStudy() {
                        .kind = ParamKind::Text,
                        .help = "File for the event log: .json or .csv",
                        .advanced = true}});
-    info.metrics = {
-        {"text", "Text", "", 0, {}},
-        {"tokens", "New tokens", "token", 0, {}},
-        {"ms_per_token", "Time per token", "ms", -1, "With encoders"},
-        {"wall_ms", "Time", "ms", -1, "With encoders"},
-        {"encoder_ms", "Time of the encoders", "ms", -1, {}},
-        {"speedup", "Speed-up over the big model alone", "", 1,
-         "By one text each, with encoders: a hint; decode.compare measures"},
-        {"agreement", "Agreement with the big model alone", "%", 1,
-         "Tokens that are the same at the same position"}};
-    append(info.metrics, countMetrics());
-    append<MetricInfo>(
-        info.metrics, {{"events", "Event log", "", 0, "What happened, in order"},
-                       {"prompt", "Prompt ids", "", 0, {}},
-                       {"pieces", "Pieces", "", 0, "Of the ids in the log, for displays"},
-                       {"alone", "The big model alone", "", 0, "Its text and times"},
-                       {"output_hash", "Hash of the new ids", "", 0, {}}});
+    info.metrics = decodedMetricInfos();
     return info;
-}
-
-/// Spelled as the vocabulary does, by id, for all ids that a log names.
-Json piecesOf(const Tokenizer& tokenizer, const DecodeLog& log) {
-    Json pieces = Json::object();
-    const auto add = [&](TokenId id) {
-        if (id >= 0 && id < tokenizer.size()) {
-            pieces[std::to_string(id)] = tokenizer.piece(id);
-        }
-    };
-    for (const TokenId id : log.prompt) {
-        add(id);
-    }
-    for (const DecodeEvent& event : log.events) {
-        add(event.token);
-        add(event.argmaxL);
-    }
-    return pieces;
 }
 
 /// What a screen shows while the text grows.
@@ -85,21 +51,6 @@ void emitStep(StudyContext& context, const Tokenizer& tokenizer, const DecodeEve
         return id >= 0 && id < tokenizer.size() ? tokenizer.piece(id) : std::string();
     };
     context.run.emit(DecodeStep{event, pieceOf(event.token), pieceOf(event.argmaxL)});
-}
-
-/// When each token of the big model alone was there, for a race against it.
-Json aloneJson(const PairText& alone) {
-    Json times = Json::array();
-    for (const DecodeEvent& event : alone.decoded.log.events) {
-        if (event.kind == DecodeEventKind::Verify) {
-            times.push_back(static_cast<double>(event.t1Ns) / 1e6);
-        }
-    }
-    return {
-        {"text", alone.text},
-        {"wall_ms", static_cast<double>(alone.decoded.wallNs) / 1e6},
-        {"encoder_ms", static_cast<double>(alone.encoderNs) / 1e6},
-        {"token_ms", std::move(times)}};
 }
 
 /// First calls allocate and touch memory: both models make a few before anything is timed.
@@ -141,23 +92,7 @@ Json DecodeOnce::run(const Spec& spec, StudyContext& context) const {
         const DecodeLog& log = result.decoded.log;
         writeWhole(out, out.extension() == ".csv" ? toCsv(log) : dumpJson(toJson(log)) + "\n");
     }
-    const auto tokens = static_cast<double>(result.newIds().size());
-    const double wall = static_cast<double>(result.decoded.wallNs) / 1e6;
-    Json metrics{
-        {"text", result.text},
-        {"tokens", result.newIds().size()},
-        {"ms_per_token", jsonNumber(wall / tokens)},
-        {"wall_ms", wall},
-        {"encoder_ms", static_cast<double>(result.encoderNs) / 1e6},
-        {"speedup", jsonNumber(static_cast<double>(alone.decoded.wallNs) / 1e6 / wall)},
-        {"agreement", 100.0 * agreement(result.newIds(), alone.newIds())},
-        {"alone", aloneJson(alone)},
-        {"events", toJson(result.decoded.log).at("events")},
-        {"prompt", result.decoded.log.prompt},
-        {"pieces", piecesOf(pair.tokenizer(), result.decoded.log)},
-        {"output_hash", hashIds(result.newIds())}};
-    putCounts(metrics, replay(result.decoded.log).counts);
-    return metrics;
+    return decodedMetrics(pair.tokenizer(), result, alone);
 }
 
 } // namespace

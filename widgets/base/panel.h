@@ -37,6 +37,9 @@ public:
     virtual std::vector<ModelInfo> models() const = 0;
     /// Adds a folder or GGUF file of the user's; the answer arrives as modelsChanged.
     virtual void openModel(const QString& path) = 0;
+    /// Asks the engine something between runs, one of EngineInfo::questions; `answered` follows,
+    /// with the id that this returns. 0: this engine does not know the question.
+    virtual qint64 ask(const std::string& about, Json question) = 0;
     /// A reading connection of the GUI thread, for small reads (one run's cells, a page of runs).
     virtual RunReader& reader() = 0;
     virtual QString storePath() const = 0;
@@ -55,6 +58,8 @@ signals:
     void runsChanged(); ///< rows of the store changed (coalesced)
     void currentRunChanged(qint64 runId);
     void cancelAsked(qint64 runId); ///< the engine has not answered yet
+    /// {"result": {...}}, or {"error": why}.
+    void answered(qint64 question, const lathe::Json& answer);
 };
 
 struct PanelInfo {

@@ -48,6 +48,10 @@ void EngineWatch::modelDescribed(ModelInfo info) noexcept {
     remember([&] { m_seen.models.push_back(std::move(info)); });
 }
 
+void EngineWatch::questionAnswered(Json answer) noexcept {
+    remember([&] { m_seen.answers.push_back(std::move(answer)); });
+}
+
 EngineWatch::Seen EngineWatch::seen() const {
     const std::lock_guard lock(m_mutex);
     return m_seen;

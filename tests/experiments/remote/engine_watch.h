@@ -18,6 +18,7 @@ public:
         std::vector<std::string> lines;
         std::vector<EngineInfo> infos;
         std::vector<ModelInfo> models;
+        std::vector<Json> answers;
 
         int count(EngineState state) const;
         /// The latest message that came with a state.
@@ -28,6 +29,7 @@ public:
     void engineReady(const EngineInfo& info) noexcept override;
     void engineSaid(std::string line) noexcept override;
     void modelDescribed(ModelInfo info) noexcept override;
+    void questionAnswered(Json answer) noexcept override;
 
     Seen seen() const;
     /// @return false when it did not come true for long

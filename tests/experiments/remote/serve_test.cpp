@@ -26,11 +26,36 @@ private slots:
     void survivesItsDeath();
     void cancelsARunningSweep();
     void describesModels();
+    void otherThresholdsAreReplayed();
+    void questionsThatFailSayWhy();
     void endOfInputEndsIt();
     void damagedInputEndsIt();
     void pingIsAnswered();
 
 private:
+    static Spec decoding(Json more = Json::object()) {
+        more.emplace("big", "translate-big");
+        more["little"] = "translate-little-aligned";
+        more["source"] = "Eine alte Frau verkauft auf dem Markt Blumen und gelbe Äpfel.";
+        return test::sampleSpec("decode.once", more);
+    }
+    static Json question(int id, const Spec& spec, const Json& costs) {
+        return {
+            {"question", id},
+            {"about", "decode.what-if"},
+            {"spec", toJson(spec)},
+            {"costs", costs}};
+    }
+    Json answerTo(int id) {
+        const auto is = [id](const Json& answer) { return answer.at("question") == id; };
+        if (!m_watch->waitFor([&](const EngineWatch::Seen& seen) {
+                return std::ranges::any_of(seen.answers, is);
+            })) {
+            return {};
+        }
+        const std::vector<Json> answers = m_watch->seen().answers;
+        return *std::ranges::find_if(answers, is);
+    }
     std::unique_ptr<RemoteEngine> engine() {
         m_log = std::make_unique<EventLog>();
         m_watch = std::make_unique<EngineWatch>();
@@ -151,6 +176,80 @@ void ServeTest::describesModels() {
     QCOMPARE(models[0].architecture, std::string("llama"));
     QVERIFY(models[0].problem.empty());
     QVERIFY(!models[1].problem.empty());
+}
+
+void ServeTest::otherThresholdsAreReplayed() {
+    const auto remote = engine();
+    const Spec spec = decoding({{"alpha_fb", 0.9}, {"alpha_rb", 2.0}});
+    remote->start(1, spec);
+    QCOMPARE(m_log->waitForEnd(1).state, RunState::Done);
+    Json measured;
+    std::size_t steps = 0;
+    for (const Event& event : m_log->events()) {
+        const auto* cell = std::get_if<CellChanged>(&event.payload);
+        measured = cell != nullptr && cell->state == CellState::Done ? cell->metrics : measured;
+        steps += std::holds_alternative<DecodeStep>(event.payload) ? 1 : 0;
+    }
+    QCOMPARE(steps + 2, measured.at("events").size()); // the encoders are known at the end
+    const Json& costs = measured.at("costs");
+
+    remote->ask(question(7, spec, costs));
+    const Json same = answerTo(7).at("result");
+    QVERIFY(same.at("text") == measured.at("text"));
+    QVERIFY(same.at("agreement") == measured.at("agreement"));
+    QVERIFY(same.at("computed").get<int>() > 0);
+    const Json& events = same.at("events"); // no encoders: their time is the beginnings'
+    QCOMPARE(events.size() + 2, measured.at("events").size());
+    for (std::size_t i = 0; i < events.size(); ++i) {
+        for (const char* member : {"kind", "pos", "token", "rows", "kvS", "kvL", "n"}) {
+            QVERIFY(events[i].at(member) == measured.at("events")[i + 2].at(member));
+        }
+        const int at = same.at("at")[i].get<int>();
+        if (events[i].at("kind") == "DRAFT") {
+            const Json& little =
+                same.at("candidates").at(static_cast<std::size_t>(at)).at("little");
+            QCOMPARE(little.size(), std::size_t{5});
+            QVERIFY(little[0][0] == events[i].at("token"));
+            QVERIFY(same.at("pieces").contains(std::to_string(little[4][0].get<int>())));
+        } else if (events[i].at("kind") == "VERIFY") {
+            QCOMPARE(at, -1);
+        }
+    }
+
+    remote->ask(question(8, decoding({{"alpha_fb", 0.9}, {"alpha_rb", 0.0}}), costs));
+    const Json exact = answerTo(8).at("result");
+    QVERIFY(exact.at("text") == measured.at("alone").at("text"));
+    QCOMPARE(exact.at("agreement").get<double>(), 100.0);
+    remote->ask(question(9, decoding({{"alpha_fb", 0.9}, {"alpha_rb", 0.0}}), costs));
+    QCOMPARE(answerTo(9).at("result").at("computed").get<int>(), 0);
+}
+
+void ServeTest::questionsThatFailSayWhy() {
+    const auto remote = engine();
+    const auto errorOf = [&](int id) { return answerTo(id).value("error", std::string()); };
+    const Json costs{
+        {"little_ms", 1.0},
+        {"big_ms", 2.0},
+        {"big_per_row_ms", 0.1},
+        {"little_start_ms", 1.0},
+        {"big_start_ms", 2.0}};
+    remote->ask(question(1, decoding({{"big", "no-such-model"}}), costs));
+    remote->ask({{"question", 2}, {"about", "the weather"}});
+    QVERIFY(errorOf(2).find("the weather") != std::string::npos);
+    QVERIFY(!errorOf(1).empty());
+    remote->ask(question(3, decoding(), Json{{"little_ms", "fast"}}));
+    QVERIFY(errorOf(3).find("little_ms") != std::string::npos);
+    remote->ask(question(4, decoding({{"temperature", 1.0}}), costs));
+    QVERIFY(!errorOf(4).empty());
+
+    // Behind a run that does not end the question waits; with the engine it gets an answer.
+    remote->start(1, lengthy());
+    QVERIFY(m_log->waitFor([](const Event& event) { return event.cell >= 0; }));
+    remote->ask(question(5, decoding(), costs));
+    remote->ask(question(6, decoding(), costs));
+    QVERIFY(errorOf(5).find("another question") != std::string::npos);
+    QCOMPARE(::kill(remote->childPid(), SIGKILL), 0);
+    QVERIFY(errorOf(6).find("signal 9") != std::string::npos);
 }
 
 void ServeTest::endOfInputEndsIt() {

@@ -20,6 +20,10 @@ public:
     const StudyInfo* study(const std::string& id) const override;
     std::vector<ModelInfo> models() const override;
     void openModel(const QString& path) override { opened.push_back(path); }
+    qint64 ask(const std::string& about, Json question) override {
+        asked.emplace_back(about, std::move(question));
+        return static_cast<qint64>(asked.size());
+    }
     RunReader& reader() override;
     QString storePath() const override { return QString::fromStdString(store.string()); }
     void showRun(qint64 runId) override { shown.push_back(runId); }
@@ -37,6 +41,7 @@ public:
 
 private:
     std::unique_ptr<RunReader> m_reader;
+    std::vector<std::pair<std::string, Json>> asked;
 };
 
 /// A study with a parameter of every kind.

@@ -35,6 +35,10 @@ public:
         return ready ? info.models : std::vector<ModelInfo>{};
     }
     void openModel(const QString&) override {}
+    qint64 ask(const std::string& about, Json question) override {
+        asked.emplace_back(about, std::move(question));
+        return static_cast<qint64>(asked.size());
+    }
     RunReader& reader() override { return *m_reader; }
     QString storePath() const override { return QString::fromStdString(m_path.string()); }
     void showRun(qint64 runId) override { shown.push_back(runId); }
@@ -54,6 +58,7 @@ public:
     EngineInfo info;
     bool ready;
     std::vector<Spec> submitted, edited;
+    std::vector<std::pair<std::string, Json>> asked;
     std::vector<qint64> cancelled, shown;
     QStringList messages;
 
