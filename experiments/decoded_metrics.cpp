@@ -67,12 +67,15 @@ std::vector<MetricInfo> decodedMetricInfos() {
                   {"prompt", "Prompt ids", "", 0, {}},
                   {"pieces", "Pieces", "", 0, "Of the ids in the log, for displays"},
                   {"costs", "Times of calls", "ms", 0, "What other thresholds are timed by"},
+                  {"options", "Thresholds", "", 0, "All that decided, with the presets' values"},
                   {"alone", "The big model alone", "", 0, "Its text and times"},
                   {"output_hash", "Hash of the new ids", "", 0, {}}});
     return metrics;
 }
 
-Json decodedMetrics(const Tokenizer& tokenizer, const PairText& result, const PairText& alone) {
+Json decodedMetrics(
+    const Tokenizer& tokenizer, const DraftOptions& options, const PairText& result,
+    const PairText& alone) {
     const auto tokens = static_cast<double>(result.newIds().size());
     const double wall = static_cast<double>(result.decoded.wallNs) / 1e6;
     Json metrics{
@@ -83,6 +86,7 @@ Json decodedMetrics(const Tokenizer& tokenizer, const PairText& result, const Pa
         {"encoder_ms", static_cast<double>(result.encoderNs) / 1e6},
         {"speedup", jsonNumber(static_cast<double>(alone.decoded.wallNs) / 1e6 / wall)},
         {"agreement", 100.0 * agreement(result.newIds(), alone.newIds())},
+        {"options", toJson(options.bild)},
         {"alone", aloneJson(alone)},
         {"costs", toJson(measuredCosts(std::array{result.decoded.log, alone.decoded.log}))},
         {"events", toJson(result.decoded.log).at("events")},

@@ -9,6 +9,8 @@ namespace lathe {
 
 std::vector<MetricInfo> decodedMetricInfos();
 /// Under those names. @param alone what the big model alone makes of the same text
-Json decodedMetrics(const Tokenizer& tokenizer, const PairText& result, const PairText& alone);
+Json decodedMetrics(
+    const Tokenizer& tokenizer, const DraftOptions& options, const PairText& result,
+    const PairText& alone);
 
 } // namespace lathe

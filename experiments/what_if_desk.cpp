@@ -157,7 +157,7 @@ Json WhatIfDesk::answer(const Json& question, ModelCache& models, const std::sto
         subject.whatIf.little().prefixes() + subject.whatIf.big().prefixes();
     const PairText text = subject.decode(run, options, costs);
     const PairText alone = subject.decode(run, bigAlone(), costs);
-    Json answer = decodedMetrics(subject.pair.tokenizer(), text, alone);
+    Json answer = decodedMetrics(subject.pair.tokenizer(), options, text, alone);
     answer["computed"] =
         subject.whatIf.little().prefixes() + subject.whatIf.big().prefixes() - before;
     Candidates(subject.whatIf, text.decoded.log).putInto(answer);

@@ -13,6 +13,8 @@ namespace lathe {
 
 enum class ParamKind { Flag, Integer, Real, Text, Choice, File, Folder, Model };
 
+inline constexpr const char* kTranslates = "translates";
+
 struct ParamSpec {
     std::string name; ///< key in Spec::params, lower_snake ("max_new")
     ParamKind kind = ParamKind::Text;
@@ -22,6 +24,7 @@ struct ParamSpec {
     double minimum = -std::numeric_limits<double>::infinity();
     double maximum = std::numeric_limits<double>::infinity();
     /// Choice: the allowed texts. One that ends in ":FILE" allows its beginning with any path.
+    /// Model: with kTranslates, encoder-decoders are possible beside models that continue text.
     std::vector<std::string> choices{};
     std::string flag{}; ///< command-line name without dashes; empty: name with '-' for '_'
     bool sweep = false; ///< may take several values ("2,3,4"): an axis of Spec::sweep

@@ -33,8 +33,10 @@ const char* placeholder(ParamKind kind) {
 
 std::string allowed(const ParamSpec& param) {
     std::string text;
-    for (const std::string& choice : param.choices) {
-        text += (text.empty() ? "" : "|") + choice;
+    if (param.kind == ParamKind::Choice) {
+        for (const std::string& choice : param.choices) {
+            text += (text.empty() ? "" : "|") + choice;
+        }
     }
     const bool low = std::isfinite(param.minimum);
     const bool high = std::isfinite(param.maximum);

@@ -24,6 +24,7 @@ StudyInfo describeStudy() {
             {{.name = "big",
               .kind = ParamKind::Model,
               .help = "Model whose outputs are wanted",
+              .choices = {kTranslates},
               .required = true},
              {.name = "source",
               .kind = ParamKind::File,

@@ -92,7 +92,7 @@ Json DecodeOnce::run(const Spec& spec, StudyContext& context) const {
         const DecodeLog& log = result.decoded.log;
         writeWhole(out, out.extension() == ".csv" ? toCsv(log) : dumpJson(toJson(log)) + "\n");
     }
-    return decodedMetrics(pair.tokenizer(), result, alone);
+    return decodedMetrics(pair.tokenizer(), options, result, alone);
 }
 
 } // namespace

@@ -89,10 +89,12 @@ std::vector<ParamSpec> strategyParams(bool sweep) {
         {.name = "big",
          .kind = ParamKind::Model,
          .help = "Model whose text is wanted",
+         .choices = {kTranslates},
          .required = true},
         {.name = "little",
          .kind = ParamKind::Model,
          .help = "Model that drafts; a quantized copy of the big one is one, too",
+         .choices = {kTranslates},
          .required = true}};
     append(params, thresholdParams(sweep));
     append<ParamSpec>(

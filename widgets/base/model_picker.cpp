@@ -81,8 +81,8 @@ bool continuesText(const ModelInfo& info) {
 
 } // namespace
 
-ModelPicker::ModelPicker(PanelContext& context, QWidget* parent)
-    : QWidget(parent), m_context(context), m_box(new ElidingBox) {
+ModelPicker::ModelPicker(PanelContext& context, Kinds kinds, QWidget* parent)
+    : QWidget(parent), m_context(context), m_kinds(kinds), m_box(new ElidingBox) {
     auto* row = new QHBoxLayout(this);
     row->setContentsMargins(0, 0, 0, 0);
     row->addWidget(m_box);
@@ -101,7 +101,7 @@ void ModelPicker::fill() {
     m_box->clear();
     bool found = false;
     for (const ModelInfo& info : m_context.models()) {
-        if (!continuesText(info)) {
+        if (m_kinds == Kinds::ContinueText && !continuesText(info)) {
             continue;
         }
         m_box->addItem(entryText(info), QString::fromStdString(info.name));

@@ -11,13 +11,15 @@ namespace lathe {
 
 class PanelContext;
 
-/// Chooses a model that continues text: bundled ones, those in the Hugging Face cache, and the
+/// Chooses a model that continues text, or any where translators are possible: bundled ones, those in the Hugging Face cache, and the
 /// user's own, with the two entries that open a folder or a GGUF file. A model that cannot be used
 /// is shown with its reason.
 class ModelPicker : public QWidget {
     Q_OBJECT
 public:
-    ModelPicker(PanelContext& context, QWidget* parent = nullptr);
+    enum class Kinds { ContinueText, Any };
+    explicit ModelPicker(
+        PanelContext& context, Kinds kinds = Kinds::ContinueText, QWidget* parent = nullptr);
 
     /// What `--model` takes; empty when nothing is chosen.
     std::string model() const { return m_model; }
@@ -34,6 +36,7 @@ private:
     void open(bool folder);
 
     PanelContext& m_context;
+    Kinds m_kinds;
     QComboBox* m_box;
     std::string m_model;
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/base/panel.h"
+#include "widgets/decode/decode_panel.h"
 #include "widgets/quant/quant_panel.h"
 #include "widgets/runs/runs_panel.h"
 
@@ -17,7 +18,8 @@ std::unique_ptr<Panel> make(PanelContext& context) {
 } // namespace
 
 std::span<const PanelMaker> panelMakers() {
-    static constexpr std::array<PanelMaker, 2> kMakers{&make<QuantPanel>, &make<RunsPanel>};
+    static constexpr std::array<PanelMaker, 3> kMakers{
+        &make<QuantPanel>, &make<DecodePanel>, &make<RunsPanel>};
     return kMakers;
 }
 

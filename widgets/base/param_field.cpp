@@ -18,6 +18,7 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
+#include <algorithm>
 #include <cmath>
 
 namespace lathe {
@@ -87,7 +88,10 @@ QWidget* ParamField::makeEditor(PanelContext& context) {
     }
     switch (m_param.kind) {
     case ParamKind::Model:
-        m_model = new ModelPicker(context);
+        m_model = new ModelPicker(
+            context, std::ranges::find(m_param.choices, kTranslates) != m_param.choices.end()
+                         ? ModelPicker::Kinds::Any
+                         : ModelPicker::Kinds::ContinueText);
         connect(m_model, &ModelPicker::edited, this, &ParamField::edited);
         return m_model;
     case ParamKind::Flag:

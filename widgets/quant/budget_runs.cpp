@@ -3,7 +3,7 @@
 
 #include "engine/core/json.h"
 #include "widgets/base/model_name.h"
-#include "widgets/quant/followed_run.h"
+#include "widgets/base/followed_run.h"
 
 #include <QCoreApplication>
 

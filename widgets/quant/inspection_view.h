@@ -3,7 +3,7 @@
 
 #include "engine/core/spec.h"
 #include "widgets/base/state_view.h"
-#include "widgets/quant/followed_run.h"
+#include "widgets/base/followed_run.h"
 #include "widgets/quant/inspection.h"
 
 #include <QJsonObject>

@@ -2,7 +2,7 @@
 #include "widgets/quant/measures.h"
 
 #include "widgets/base/method_style.h"
-#include "widgets/quant/pareto.h"
+#include "widgets/base/pareto.h"
 
 #include <QCoreApplication>
 #include <QLocale>

@@ -2,19 +2,14 @@
 #include "widgets/quant/sweep_controls.h"
 
 #include "engine/core/study_info.h"
+#include "widgets/base/controls_column.h"
 #include "widgets/base/panel.h"
 #include "widgets/base/spec_form.h"
-#include "widgets/base/theme.h"
 #include "widgets/quant/sweep_run.h"
 
 #include <QApplication>
 #include <QClipboard>
-#include <QEvent>
-#include <QHBoxLayout>
 #include <QLabel>
-#include <QPushButton>
-#include <QScrollArea>
-#include <QScrollBar>
 #include <QVBoxLayout>
 
 #include <algorithm>
@@ -24,8 +19,6 @@ namespace lathe {
 
 namespace {
 
-constexpr int kButtonHeight = 32;
-constexpr int kLeastWidth = 240;
 constexpr const char* kSparseMethod = "squeezellm-sparse";
 constexpr std::array<std::string_view, 4> kSensitiveMethods{
     "squeezellm", "squeezellm-sparse", "lloyd", "refined"};
@@ -60,33 +53,6 @@ std::vector<std::string> methodsOf(const Spec& spec) {
         methods.push_back(one);
     }
     return methods;
-}
-
-QPushButton* makeButton(const QString& text, const QString& icon) {
-    auto* button = new QPushButton(Theme::icon(icon), text);
-    button->setMinimumHeight(kButtonHeight);
-    button->setAccessibleName(text);
-    return button;
-}
-
-/// Scrolls up and down alone: it is never narrower than what it holds.
-class ColumnArea : public QScrollArea {
-private:
-    bool eventFilter(QObject* object, QEvent* event) override {
-        const bool taken = QScrollArea::eventFilter(object, event);
-        if (object == widget() && event->type() == QEvent::LayoutRequest) {
-            setMinimumWidth(std::max(
-                kLeastWidth,
-                widget()->minimumSizeHint().width() + verticalScrollBar()->sizeHint().width()));
-        }
-        return taken;
-    }
-};
-
-void setColour(QLabel* label, const QColor& colour) {
-    QPalette palette; // every other role follows the theme
-    palette.setColor(QPalette::WindowText, colour);
-    label->setPalette(palette);
 }
 
 } // namespace
@@ -159,15 +125,9 @@ QString cellCountText(const Spec& spec) {
 
 SweepControls::SweepControls(PanelContext& context, QWidget* parent)
     : QWidget(parent), m_context(context), m_pending(firstDraft()), m_form(new SpecForm(context)),
-      m_summary(new QLabel), m_badge(new QLabel), m_problem(new QLabel),
-      m_run(makeButton(tr("Run"), QStringLiteral("run"))),
-      m_stop(makeButton(tr("Stop"), QStringLiteral("stop"))),
-      m_copy(makeButton(tr("Copy as command"), QStringLiteral("copy"))) {
-    for (QLabel* label : {m_summary, m_badge, m_problem}) {
-        label->setWordWrap(true);
-        label->setTextFormat(Qt::PlainText);
-    }
-    m_run->setDefault(true);
+      m_summary(new QLabel) {
+    m_summary->setWordWrap(true);
+    m_summary->setTextFormat(Qt::PlainText);
     auto* inner = new QWidget;
     auto* rows = new QVBoxLayout(inner);
     rows->setContentsMargins(10, 10, 10, 10);
@@ -175,36 +135,18 @@ SweepControls::SweepControls(PanelContext& context, QWidget* parent)
     rows->addSpacing(4);
     rows->addWidget(m_form);
     rows->addStretch(1);
-    auto* area = new ColumnArea;
-    area->setMinimumWidth(kLeastWidth);
-    area->setWidgetResizable(true);
-    area->setFrameShape(QFrame::NoFrame);
-    area->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-    area->setFocusPolicy(Qt::NoFocus);
-    area->setWidget(inner);
-
-    auto* actions = new QVBoxLayout;
-    actions->setContentsMargins(10, 6, 10, 10);
-    actions->addWidget(m_badge);
-    actions->addWidget(m_problem);
-    auto* buttons = new QHBoxLayout;
-    buttons->addWidget(m_run, 2);
-    buttons->addWidget(m_stop, 1);
-    actions->addLayout(buttons);
-    actions->addWidget(m_copy);
-    auto* column = new QVBoxLayout(this);
-    column->setContentsMargins(0, 0, 0, 0);
-    column->setSpacing(0);
-    column->addWidget(area, 1);
-    column->addLayout(actions);
+    m_column = new ControlsColumn(inner);
+    auto* whole = new QVBoxLayout(this);
+    whole->setContentsMargins(0, 0, 0, 0);
+    whole->addWidget(m_column);
 
     connect(m_form, &SpecForm::edited, this, [this] {
         refresh();
         emit edited();
     });
-    connect(m_run, &QPushButton::clicked, this, &SweepControls::runRequested);
-    connect(m_stop, &QPushButton::clicked, this, &SweepControls::stopRequested);
-    connect(m_copy, &QPushButton::clicked, this, &SweepControls::copyCommand);
+    connect(m_column, &ControlsColumn::runRequested, this, &SweepControls::runRequested);
+    connect(m_column, &ControlsColumn::stopRequested, this, &SweepControls::stopRequested);
+    connect(m_column, &ControlsColumn::copyRequested, this, &SweepControls::copyCommand);
     setActiveRun(0);
     refresh();
 }
@@ -247,13 +189,12 @@ QString SweepControls::problem() const {
 }
 
 void SweepControls::setActiveRun(qint64 runId) {
-    m_stop->setEnabled(runId != 0);
-    m_stop->setToolTip(
-        runId != 0 ? tr("Stop run %1; finished cells stay").arg(runId)
-                   : tr("No sweep of this panel is running"));
+    m_column->setStop(
+        runId != 0, runId != 0 ? tr("Stop run %1; finished cells stay").arg(runId)
+                               : tr("No sweep of this panel is running"));
 }
 
-QString SweepControls::badge() const { return m_badge->text(); }
+QString SweepControls::badge() const { return m_column->badge(); }
 
 void SweepControls::refresh() {
     showUnused();
@@ -261,14 +202,8 @@ void SweepControls::refresh() {
     m_form->setVisible(m_info.has_value());
     m_summary->setText(
         m_info ? QString::fromStdString(m_info->summary) : tr("The engine is starting…"));
-    m_badge->setText(cellCountText(draft()));
-    m_problem->setText(why);
-    m_problem->setVisible(!why.isEmpty() && m_info.has_value());
-    setColour(m_problem, Theme::error());
-    m_run->setEnabled(why.isEmpty());
-    m_run->setToolTip(why.isEmpty() ? tr("Start this sweep (Ctrl+R)") : why);
-    m_copy->setEnabled(why.isEmpty());
-    m_copy->setToolTip(why.isEmpty() ? tr("Copies the lathe-run command that does the same") : why);
+    m_column->setBadge(cellCountText(draft()));
+    m_column->setProblem(why, tr("Start this sweep (Ctrl+R)"), !m_info.has_value());
 }
 
 void SweepControls::showUnused() {
@@ -277,13 +212,6 @@ void SweepControls::showUnused() {
         for (const ParamSpec& param : m_info->params) {
             m_form->setUnused(param.name, unusedReason(spec, param.name));
         }
-    }
-}
-
-void SweepControls::changeEvent(QEvent* event) {
-    QWidget::changeEvent(event);
-    if (event->type() == QEvent::PaletteChange) {
-        setColour(m_problem, Theme::error());
     }
 }
 

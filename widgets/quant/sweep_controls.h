@@ -8,10 +8,10 @@
 #include <optional>
 
 class QLabel;
-class QPushButton;
 
 namespace lathe {
 
+class ControlsColumn;
 class PanelContext;
 class SpecForm;
 
@@ -40,7 +40,6 @@ signals:
     void edited();
 
 private:
-    void changeEvent(QEvent* event) override;
     void refresh();
     void showUnused();
     void copyCommand();
@@ -50,11 +49,7 @@ private:
     Spec m_pending;
     SpecForm* m_form;
     QLabel* m_summary;
-    QLabel* m_badge;
-    QLabel* m_problem;
-    QPushButton* m_run;
-    QPushButton* m_stop;
-    QPushButton* m_copy;
+    ControlsColumn* m_column;
 };
 
 /// The badge's text for a Spec: factors, and how many cells they make with the float model's. Only

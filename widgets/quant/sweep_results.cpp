@@ -7,7 +7,7 @@
 #include "widgets/base/run_table_model.h"
 #include "widgets/base/table_csv.h"
 #include "widgets/base/theme.h"
-#include "widgets/quant/followed_run.h"
+#include "widgets/base/followed_run.h"
 #include "widgets/quant/module_selection.h"
 #include "widgets/quant/prediction.h"
 #include "widgets/quant/sample_view.h"

@@ -8,13 +8,14 @@
 namespace lathe {
 
 QString modelOfRun(const RunRow& row) {
-    const Json& one = member(row.spec.params, "model");
-    const Json& swept = member(row.spec.sweep, "model");
-    const Json values = swept.is_array() ? swept : Json::array({one});
     QStringList names;
-    for (const Json& value : values) {
-        if (value.is_string()) {
-            names << shortModelName(QString::fromStdString(value.get<std::string>()));
+    for (const char* param : {"model", "big", "little"}) {
+        const Json& one = member(row.spec.params, param);
+        const Json& swept = member(row.spec.sweep, param);
+        for (const Json& value : swept.is_array() ? swept : Json::array({one})) {
+            if (value.is_string()) {
+                names << shortModelName(QString::fromStdString(value.get<std::string>()));
+            }
         }
     }
     return names.join(QStringLiteral(", "));

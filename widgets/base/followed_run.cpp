@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "widgets/quant/followed_run.h"
+#include "widgets/base/followed_run.h"
 
 #include "widgets/base/panel.h"
 #include "widgets/base/run_table_model.h"

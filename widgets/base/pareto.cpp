@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "widgets/quant/pareto.h"
+#include "widgets/base/pareto.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "widgets/decode/decode_story.h"
+
+#include <optional>
+
+namespace lathe {
+
+/// Numbers of a decoding at a place in it, side by side, names above values, as rich text.
+/// @param alone when each token of the big model alone was there, in milliseconds
+/// @param modelled times are of a cost model, not measured
+QString
+factsText(const DecodeStory& story, int events, const std::vector<double>& alone, bool modelled);
+
+/// Fallback and rollback threshold that a decoding used, from its metric `options`.
+struct Thresholds {
+    double fallback = 0.0, rollback = 0.0;
+    bool operator==(const Thresholds&) const = default;
+};
+/// None: the metrics do not say.
+std::optional<Thresholds> thresholdsOf(const Json& metrics);
+
+} // namespace lathe
