@@ -69,6 +69,8 @@ LiveView::LiveView(QWidget* parent)
     for (ThresholdStrip* strip : {m_confidence, m_distance}) {
         connect(strip, &ThresholdStrip::lifeSelected, this, &LiveView::selectLife);
     }
+    connect(m_lanes, &SwimLanes::cursorChosen, this, &LiveView::jump);
+    connect(m_lanes, &SwimLanes::lifeHovered, this, &LiveView::offerCandidates);
     connect(m_confidence, &PaintedChart::rangeChanged, m_distance, &PaintedChart::setRange);
     connect(m_distance, &PaintedChart::rangeChanged, m_confidence, &PaintedChart::setRange);
     const auto moves = [this](ThresholdStrip* strip, double Thresholds::*which) {
@@ -232,7 +234,6 @@ void LiveView::takeStory(bool play) {
 }
 
 void LiveView::showCursor(qint64 ns) {
-    m_lanes->setPlayhead(ns);
     setCursor(ns >= story().endNs() ? story().events() : story().eventsAt(ns));
 }
 
@@ -242,6 +243,7 @@ void LiveView::setCursor(int events) {
     }
     m_cursor = events;
     m_ribbon->setCursor(events);
+    m_lanes->setCursor(events);
     m_confidence->setCursor(events);
     m_distance->setCursor(events);
     m_facts->setText(
@@ -274,10 +276,15 @@ void LiveView::stepTokens(int direction) {
     do {
         at += direction;
     } while (at > 0 && at < story().events() && !shows(at));
+    jump(at);
+}
+
+/// Several events happen at one time: those of one call.
+void LiveView::jump(int events) {
+    const int at = std::clamp(events, 0, story().events());
     m_replay->clock().pause();
-    at = std::clamp(at, 0, story().events());
     m_replay->clock().setPosition(story().timeOf(at));
-    setCursor(at); // several events happen at one time: those of one call
+    setCursor(at);
 }
 
 void LiveView::stepTurns(int direction) {
@@ -297,15 +304,14 @@ void LiveView::stepTurns(int direction) {
         const auto next = std::ranges::lower_bound(ends, at);
         at = next == ends.begin() ? 0 : *std::prev(next);
     }
-    m_replay->clock().pause();
-    m_replay->clock().setPosition(story().timeOf(at));
-    setCursor(at);
+    jump(at);
 }
 
 void LiveView::selectLife(int life) {
     m_ribbon->setSelected(life);
     m_confidence->setSelected(life);
     m_distance->setSelected(life);
+    m_lanes->setSelected(life);
     offerCandidates(life);
 }
 

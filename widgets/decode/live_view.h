@@ -76,6 +76,7 @@ private:
     void takeStory(bool play);
     void showCursor(qint64 ns);
     void setCursor(int events);
+    void jump(int events);
     void stepTokens(int direction);
     void stepTurns(int direction);
     void showTexts();

@@ -161,7 +161,7 @@ PanelInfo RunsPanel::info() const {
         .id = QStringLiteral("runs"),
         .title = tr("Runs"),
         .icon = QStringLiteral(":/icons/runs.svg"),
-        .shortcut = QKeySequence(Qt::CTRL | Qt::Key_2)};
+        .shortcut = QKeySequence(Qt::CTRL | Qt::Key_3)};
 }
 
 void RunsPanel::onEvents(std::span<const Event> events) {
