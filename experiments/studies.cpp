@@ -11,6 +11,7 @@ const Registry<Study>& studies() {
         list.add(makeBenchDecode());
         list.add(makeBenchGemv());
         list.add(makeBenchSensitivity());
+        list.add(makeBenchSpeculative());
         list.add(makeDecodeAlignData());
         list.add(makeDecodeCompare());
         list.add(makeDecodeOnce());

@@ -54,6 +54,8 @@ public:
             }
             if (drafting.empty() || isTimeForBig(parked)) {
                 callBig(parked);
+            } else if (draftsAlone()) {
+                draft();
             } else {
                 callLittle(drafting);
                 for (const std::size_t i : parked) {
@@ -172,6 +174,31 @@ private:
         for (std::size_t k = 0; k < texts.size(); ++k) {
             end += feeds[k].tokens.size();
             m_texts[texts[k]].takeLittle(rows.at(end - 1), span);
+        }
+    }
+
+    /// One text that draws nothing, and a little model that needs nobody between its steps.
+    bool draftsAlone() const {
+        return m_texts.size() == 1 && !detail(0).probabilities &&
+               m_models.little->draftsAlone(m_texts.front().draftLimits());
+    }
+
+    /// All steps until the big model's turn, as far as the little model goes. Each gets an equal
+    /// share of the time: the host saw them together.
+    void draft() {
+        DraftedText& text = m_texts.front();
+        TokenSequence& sequence = *m_sequences.front().little;
+        sequence.truncate(text.littleLength());
+        const std::vector<TokenRow> rows =
+            m_models.little->draft(sequence, text.feed().tokens, text.draftLimits());
+        const std::int64_t from = m_lastNs, took = m_settings.clock() - m_origin - from;
+        const auto count = static_cast<std::int64_t>(rows.size());
+        for (std::int64_t i = 0; i < count && text.turn() == Turn::Little; ++i) {
+            const std::int64_t end = from + took * (i + 1) / count;
+            text.takeLittle(
+                rows[static_cast<std::size_t>(i)],
+                {.call = m_calls++, .t0Ns = m_lastNs, .t1Ns = end});
+            m_lastNs = end;
         }
     }
 

@@ -2,6 +2,8 @@
 #include "engine/decode/decoder_model.h"
 
 #include "engine/core/check.h"
+#include "engine/decode/draft_maker.h"
+#include "kernels/core/captured_graph.h"
 #include "kernels/ops/row_statistics/row_statistics.h"
 
 #include <algorithm>
@@ -91,6 +93,26 @@ DecoderModel::feed(std::span<const TokenFeed> feeds, const RowDetail& detail) {
     return rows;
 }
 
+bool DecoderModel::draftsAlone(const DraftLimits& limits) const {
+    const auto* maker = dynamic_cast<const DraftMaker*>(&m_decoder);
+    return maker != nullptr && maker->makesDrafts(m_context, limits);
+}
+
+std::vector<TokenRow> DecoderModel::draft(
+    TokenSequence& sequence, std::span<const TokenId> tokens, const DraftLimits& limits) {
+    if (!draftsAlone(limits)) {
+        return TokenModel::draft(sequence, tokens, limits);
+    }
+    std::vector<TokenRow> rows;
+    for (const DraftedRow& row : dynamic_cast<const DraftMaker&>(m_decoder).makeDrafts(
+             m_context, stateOf(sequence), tokens, limits, m_vocabulary)) {
+        const float values[3] = {row.largest, row.logSumExp, 0.0F};
+        rows.push_back(rowOf(row.argmax, std::span<const float, 3>(values)));
+        rows.back().distance = std::numeric_limits<double>::quiet_NaN();
+    }
+    return rows;
+}
+
 std::vector<TokenRow> DecoderModel::statistics(ConstView logits, std::span<const TokenFeed> feeds) {
     const std::int64_t count = logits.shape[0];
     const std::vector<std::int32_t> targets = targetsOf(feeds);
@@ -99,7 +121,11 @@ std::vector<TokenRow> DecoderModel::statistics(ConstView logits, std::span<const
         m_block = Tensor::empty({count * kWordsPerRow}, DType::I32, m_context.device());
     }
     const TensorView onDevice = m_targets.view().slice(0, count);
-    copy(m_context, constViewOf(std::span<const std::int32_t>(targets), {count}), onDevice);
+    if (targets.size() <= kMostPut) {
+        put(m_context, targets, onDevice); // waits for nothing
+    } else {
+        copy(m_context, constViewOf(std::span<const std::int32_t>(targets), {count}), onDevice);
+    }
     const TensorView block = m_block.view().slice(0, count * kWordsPerRow);
     const auto idBytes = static_cast<std::size_t>(count) * sizeof(std::int32_t);
     run(m_context, RowStatistics{

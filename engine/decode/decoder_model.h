@@ -25,6 +25,12 @@ public:
     begin(std::int64_t capacity, const EncoderOutput* encoder) override;
     /// @throws InputError for logits that are NaN, +Inf or all -Inf (damaged weights).
     std::vector<TokenRow> feed(std::span<const TokenFeed> feeds, const RowDetail& detail) override;
+    /// Where the decoder is a DraftMaker that can.
+    bool draftsAlone(const DraftLimits& limits) const override;
+    /// @throws InputError as feed does.
+    std::vector<TokenRow> draft(
+        TokenSequence& sequence, std::span<const TokenId> tokens,
+        const DraftLimits& limits) override;
 
 private:
     std::vector<TokenRow> statistics(ConstView logits, std::span<const TokenFeed> feeds);

@@ -53,6 +53,14 @@ DraftedText::Feed DraftedText::feed() {
     return {tokens.subspan(from), m_targets};
 }
 
+DraftLimits DraftedText::draftLimits() const {
+    const BildOptions& bild = m_options.bild;
+    return {
+        .fallback = bild.fallback,
+        .ends = m_ends,
+        .most = std::min<std::int64_t>(bild.maxRun - m_run, m_maxLength - length())};
+}
+
 void DraftedText::takeLittle(const TokenRow& last, const CallSpan& span) {
     const std::int64_t rows = length() - m_kvS;
     m_kvS = length();

@@ -52,6 +52,8 @@ public:
     void start();
     /// What the model whose turn it is has to be fed; valid until rows are taken.
     Feed feed();
+    /// How long the little model may draft by itself from here on; valid as long as the text.
+    DraftLimits draftLimits() const;
     void takeLittle(const TokenRow& last, const CallSpan& span);
     void takeBig(std::span<const TokenRow> rows, const CallSpan& span);
 

@@ -33,7 +33,7 @@ void checkSize(std::int64_t capacity, std::int64_t kvHeads, std::int64_t headDim
 
 KvCache::KvCache(
     int layers, std::int64_t capacity, std::int64_t kvHeads, std::int64_t headDim, Device device)
-    : m_capacity(capacity) {
+    : m_allocated(capacity), m_capacity(capacity) {
     checkSize(capacity, kvHeads, headDim);
     LATHE_CHECK(layers >= 0, "a key-value cache cannot have fewer than 0 layers");
     for (int layer = 0; layer < layers; ++layer) {
@@ -61,6 +61,15 @@ void KvCache::truncate(std::int64_t length) {
                                                " positions cannot be cut to " +
                                                std::to_string(length));
     m_length = length;
+}
+
+void KvCache::reset(std::int64_t capacity) {
+    LATHE_CHECK(
+        capacity > 0 && capacity <= m_allocated,
+        "a cache that was made with " + std::to_string(m_allocated) + " positions cannot take " +
+            std::to_string(capacity));
+    m_capacity = capacity;
+    m_length = 0;
 }
 
 std::int64_t KvCache::bytes() const noexcept {

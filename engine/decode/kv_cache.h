@@ -8,7 +8,8 @@
 
 namespace lathe {
 
-/// Keys and values of one sequence: per layer two tensors [capacity, kvHeads, headDim] F32.
+/// Keys and values of one sequence: per layer two tensors [capacity, kvHeads, headDim] F32, with
+/// the capacity that it was made with.
 class KvCache {
 public:
     KvCache(
@@ -25,10 +26,14 @@ public:
     void commit(std::int64_t count);
     /// Rollback: O(1), frees nothing. @throws InputError when longer than the present length.
     void truncate(std::int64_t length);
+    /// Forgets everything, and takes at most `capacity` positions of those it was made with from
+    /// now on: memory that another sequence goes on to use. @throws InputError for more than those.
+    void reset(std::int64_t capacity);
     std::int64_t bytes() const noexcept;
 
 private:
     std::vector<Tensor> m_keys, m_values;
+    std::int64_t m_allocated;
     std::int64_t m_capacity;
     std::int64_t m_length = 0;
 };

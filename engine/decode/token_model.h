@@ -56,6 +56,13 @@ struct TokenFeed {
     std::span<const TokenId> targets{};
 };
 
+/// How long a model may go on writing without being asked.
+struct DraftLimits {
+    double fallback = 0.0; ///< a less probable token is the last; 1 and above: the first one is
+    std::span<const TokenId> ends{}; ///< so is one of these
+    std::int64_t most = 1;           ///< steps
+};
+
 /// A model that continues texts. Not for several threads at once: calls share buffers.
 class TokenModel {
 public:
@@ -71,7 +78,18 @@ public:
     /// `detail.nothing`. Either all feeds are taken or, when it throws, none.
     virtual std::vector<TokenRow>
     feed(std::span<const TokenFeed> feeds, const RowDetail& detail) = 0;
+
+    /// Whether `draft` is more than feeding step by step: it waits for less.
+    virtual bool draftsAlone(const DraftLimits&) const { return false; }
+    /// Feeds `tokens`, and then the likeliest token of each step as the next one's only token until
+    /// a limit is met. Returns the last row of each step, at least one and not more than
+    /// `limits.most`; it may stop before a limit is met, and does so behind none.
+    virtual std::vector<TokenRow>
+    draft(TokenSequence& sequence, std::span<const TokenId> tokens, const DraftLimits& limits);
 };
+
+/// Whether a greedy draft goes on behind this row, so many steps having been made.
+bool goesOn(const TokenRow& row, const DraftLimits& limits, std::int64_t steps);
 
 /// The likeliest ids of a distribution, lower ids first among equals.
 std::vector<TokenCandidate> topCandidates(std::span<const double> probabilities, int count);

@@ -12,6 +12,7 @@
 #include "kernels/ops/gemm/gemm.h"
 #include "kernels/ops/rms_norm/rms_norm.h"
 #include "kernels/ops/rope/rope.h"
+#include "kernels/ops/step_attention/step_attention.h"
 #include "kernels/ops/swiglu/swiglu.h"
 
 #include <algorithm>
@@ -109,9 +110,43 @@ LlamaModel::begin(ExecContext& context, std::int64_t capacity, const EncoderOutp
 }
 
 ConstView LlamaModel::forward(ExecContext& context, std::span<const DecodeSlot> slots) const {
-    return context.device().isCuda() && LlamaDecodeStep::suits(slots)
-               ? forwardDecode(context, slots)
-               : forwardObserved(context, slots, {});
+    if (context.device().isCuda() && LlamaDecodeStep::suits(slots)) {
+        return forwardDecode(context, slots);
+    }
+    if (context.device().isCuda() && slots.size() == 1 && takesRows() &&
+        RecordedSteps::suits(slots.front().tokens)) {
+        return forwardRows(context, slots.front());
+    }
+    return forwardObserved(context, slots, {});
+}
+
+ConstView LlamaModel::forwardRows(ExecContext& context, const DecodeSlot& slot) const {
+    checkCall(context, {&slot, 1});
+    RecordedSteps& steps = stateOf(slot).steps();
+    const ConstView logits = steps.run(
+        context, LlamaDecodeStep::subjectOf(context, *this, slot.state, steps), slot.tokens);
+    slot.state.cache().commit(static_cast<std::int64_t>(slot.tokens.size()));
+    return logits;
+}
+
+bool LlamaModel::takesRows() const {
+    return m_config.maxPositions <= kMostStepKeys && m_config.headDim <= kMostStepHead;
+}
+
+bool LlamaModel::makesDrafts(ExecContext& context, const DraftLimits& limits) const {
+    return takesRows() && RecordedSteps::canDraft(context, limits);
+}
+
+std::vector<DraftedRow> LlamaModel::makeDrafts(
+    ExecContext& context, DecoderState& state, std::span<const TokenId> tokens,
+    const DraftLimits& limits, std::int64_t columns) const {
+    const DecodeSlot slot{state, tokens};
+    checkCall(context, {&slot, 1});
+    RecordedSteps& steps = stateOf(slot).steps();
+    const auto rows = steps.draft(
+        context, LlamaDecodeStep::subjectOf(context, *this, state, steps), tokens, limits, columns);
+    state.cache().commit(static_cast<std::int64_t>(tokens.size() + rows.size() - 1));
+    return rows;
 }
 
 ConstView LlamaModel::forwardDecode(ExecContext& context, std::span<const DecodeSlot> slots) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/decode/decoder.h"
+#include "engine/decode/draft_maker.h"
 #include "engine/io/checkpoint.h"
 #include "engine/models/llama_config.h"
 #include "engine/models/reference_layout.h"
@@ -31,7 +32,7 @@ struct LlamaBlock {
 };
 
 /// The LLaMA family: RMSNorm, rotary positions, grouped-query attention, SwiGLU.
-class LlamaModel : public Decoder {
+class LlamaModel : public Decoder, public DraftMaker {
 public:
     /// Matrices stay as stored (F32, F16, BF16, or quantized by saveQuantized), on the CPU in
     /// mapped memory; norms and biases become F32. Values are not looked at. Modules in
@@ -53,6 +54,16 @@ public:
     /// launches a block, replayed as a graph that the first slot's state keeps. It is made anew
     /// when slots, caches or weights change. Runs on any device.
     ConstView forwardDecode(ExecContext& context, std::span<const DecodeSlot> slots) const;
+    /// What forward does with 2 to 12 tokens of one sequence on a GPU: the same, recorded for a few
+    /// numbers of tokens, see RecordedSteps. For models of at most kMostStepKeys positions; runs on
+    /// any device.
+    ConstView forwardRows(ExecContext& context, const DecodeSlot& slot) const;
+    /// On a GPU, for as many ends as a DraftStep knows and positions as a StepAttention does.
+    bool makesDrafts(ExecContext& context, const DraftLimits& limits) const override;
+    /// @throws InputError as forward does
+    std::vector<DraftedRow> makeDrafts(
+        ExecContext& context, DecoderState& state, std::span<const TokenId> tokens,
+        const DraftLimits& limits, std::int64_t columns) const override;
 
     /// As forward, for one fresh sequence; also hands out the hidden states after a layer
     /// ([tokens, hidden] F32), for checks against references.
@@ -97,6 +108,8 @@ private:
     friend void saveQuantized(
         const LlamaModel&, const Checkpoint&, const Json&, const std::filesystem::path&,
         WeightLayout);
+    /// Whether the kernels of several rows of one sequence take its shape.
+    bool takesRows() const;
     void checkCall(ExecContext& context, std::span<const DecodeSlot> slots) const;
     void attend(
         ExecContext& context, int layer, std::span<const DecodeSlot> slots, ConstView positions,

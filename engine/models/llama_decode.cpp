@@ -3,9 +3,12 @@
 
 #include "engine/models/llama.h"
 #include "engine/nn/fused_rows.h"
+#include "kernels/ops/decode_attention/decode_attention.h"
 #include "kernels/ops/embedding/embedding.h"
 #include "kernels/ops/gemm/gemm.h"
 #include "kernels/ops/rms_norm/rms_norm.h"
+#include "kernels/ops/step_attention/step_attention.h"
+#include "kernels/ops/step_product/step_product.h"
 #include "kernels/ops/swiglu/swiglu.h"
 
 #include <algorithm>
@@ -28,7 +31,21 @@ void inPieces(ConstView x, TensorView y, Product product) {
     }
 }
 
+/// Several rows of a dense product go through its weights once.
+void applyDense(ExecContext& context, ConstView w, ConstView x, TensorView y) {
+    if (x.shape[0] == 1) {
+        run(context, Gemm{.x = x, .w = w, .y = y});
+    } else {
+        run(context, StepProduct{.x = x, .w = w, .y = y});
+    }
+}
+
 void apply(ExecContext& context, const Linear& linear, ConstView x, TensorView y) {
+    if (const auto* dense = std::get_if<DenseWeight>(&linear.weight);
+        dense != nullptr && !linear.bias) {
+        applyDense(context, dense->w.view(), x, y);
+        return;
+    }
     inPieces(x, y, [&](ConstView xs, TensorView ys) { linear.apply(context, xs, ys); });
 }
 
@@ -80,11 +97,46 @@ LlamaDecodeStep::LlamaDecodeStep(
     ExecContext& context, const LlamaModel& model, std::span<const DecodeSlot> slots)
     : m_slots(static_cast<std::int64_t>(slots.size())),
       m_identity(identityOf(context, model, slots)) {
-    const LlamaConfig& config = model.config();
+    makeBuffers(context, model.config());
+    m_inputs = Tensor::empty({2, m_slots}, DType::I32, context.device());
+    for (int layer = 0; layer < model.config().layers; ++layer) {
+        auto& keys = m_keys.emplace_back();
+        auto& values = m_values.emplace_back();
+        for (const DecodeSlot& slot : slots) {
+            keys.push_back(slot.state.cache().keys(layer));
+            values.push_back(slot.state.cache().values(layer));
+        }
+    }
+}
+
+LlamaDecodeStep::LlamaDecodeStep(
+    ExecContext& context, const LlamaModel& model, KvCache& cache, const RecordedSteps& steps,
+    std::int64_t rows)
+    : m_slots(rows), m_model(&model), m_position(&steps) {
+    makeBuffers(context, model.config());
+    for (int layer = 0; layer < model.config().layers; ++layer) {
+        m_keys.push_back({cache.keys(layer)});
+        m_values.push_back({cache.values(layer)});
+    }
+}
+
+RecordedSteps::Subject LlamaDecodeStep::subjectOf(
+    ExecContext& context, const LlamaModel& model, DecoderState& state,
+    const RecordedSteps& steps) {
+    const DecodeSlot slot{state, {}};
+    return {
+        .cache = state.cache(),
+        .identity = identityOf(context, model, {&slot, 1}),
+        .make = [&](std::int64_t rows) {
+            return std::unique_ptr<RowsStep>(
+                new LlamaDecodeStep(context, model, state.cache(), steps, rows));
+        }};
+}
+
+void LlamaDecodeStep::makeBuffers(ExecContext& context, const LlamaConfig& config) {
     const auto floats = [&](std::int64_t columns) {
         return Tensor::empty({m_slots, columns}, DType::F32, context.device());
     };
-    m_inputs = Tensor::empty({2, m_slots}, DType::I32, context.device());
     for (Tensor* hidden : {&m_x, &m_normed, &m_delta}) {
         *hidden = floats(config.hiddenSize);
     }
@@ -93,14 +145,6 @@ LlamaDecodeStep::LlamaDecodeStep(
     m_gateUp = floats(2 * config.intermediateSize);
     m_inner = floats(config.intermediateSize);
     m_logits = floats(config.vocabularySize);
-    for (int layer = 0; layer < config.layers; ++layer) {
-        auto& keys = m_keys.emplace_back();
-        auto& values = m_values.emplace_back();
-        for (const DecodeSlot& slot : slots) {
-            keys.push_back(slot.state.cache().keys(layer));
-            values.push_back(slot.state.cache().values(layer));
-        }
-    }
 }
 
 /// Everything whose address the launches keep.
@@ -168,13 +212,19 @@ ConstView LlamaDecodeStep::run(
 
 void LlamaDecodeStep::enqueue(
     ExecContext& context, const LlamaModel& model, const DecodeParts& parts) {
+    enqueue(context, model, m_inputs.view().slice(0, 1).reshaped({m_slots}), parts);
+}
+
+void LlamaDecodeStep::enqueue(ExecContext& context, ConstView ids) {
+    enqueue(context, *m_model, ids, {});
+}
+
+void LlamaDecodeStep::enqueue(
+    ExecContext& context, const LlamaModel& model, ConstView ids, const DecodeParts& parts) {
     const auto& blocks = model.m_blocks;
     if (parts.elementwise) {
         lathe::run(
-            context, Embedding{
-                         .table = model.m_embedding.view(),
-                         .ids = m_inputs.view().slice(0, 1).reshaped({m_slots}),
-                         .y = m_x.view()});
+            context, Embedding{.table = model.m_embedding.view(), .ids = ids, .y = m_x.view()});
         lathe::run(
             context, RmsNorm{
                          .x = m_x.view(),
@@ -195,10 +245,45 @@ void LlamaDecodeStep::enqueue(
     if (model.m_head) {
         apply(context, *model.m_head, m_normed.view(), m_logits.view());
     } else {
-        inPieces(m_normed.view(), m_logits.view(), [&](ConstView x, TensorView y) {
-            lathe::run(context, Gemm{.x = x, .w = model.m_embedding.view(), .y = y});
-        });
+        applyDense(context, model.m_embedding.view(), m_normed.view(), m_logits.view());
     }
+}
+
+/// mixed = attention(q, k, v).
+void LlamaDecodeStep::mix(
+    ExecContext& context, const LlamaModel& model, int layer, ConstView q, ConstView k, ConstView v,
+    std::int64_t stride) {
+    const auto at = static_cast<std::size_t>(layer);
+    const float scale = 1.0F / std::sqrt(static_cast<float>(model.config().headDim));
+    if (m_position != nullptr) {
+        lathe::run(
+            context, StepAttention{
+                         .q = q,
+                         .k = k,
+                         .v = v,
+                         .qStride = stride,
+                         .kvStride = stride,
+                         .frequencies = model.m_frequencies.view(),
+                         .length = m_position->length(),
+                         .keys = m_keys[at].front(),
+                         .values = m_values[at].front(),
+                         .scale = scale,
+                         .y = m_mixed.view().reshaped(q.shape)});
+        return;
+    }
+    lathe::run(
+        context, DecodeAttention{
+                     .q = q,
+                     .k = k,
+                     .v = v,
+                     .qStride = stride,
+                     .kvStride = stride,
+                     .frequencies = model.m_frequencies.view(),
+                     .positions = m_inputs.view().slice(1, 2).reshaped({m_slots}),
+                     .keys = m_keys[at],
+                     .values = m_values[at],
+                     .scale = scale,
+                     .y = m_mixed.view().reshaped(q.shape)});
 }
 
 /// delta = o(attention(q, k, v of normed)).
@@ -210,22 +295,10 @@ void LlamaDecodeStep::attend(
     const Results<3> qkv = applyAll<3>(
         context, block.qkv, {&block.q, &block.k, &block.v}, m_normed.view(), m_qkv.view(),
         parts.products);
-    const Shape queries{m_slots, config.heads, config.headDim};
-    const Shape keys{m_slots, config.kvHeads, config.headDim};
     if (parts.attention) {
-        lathe::run(
-            context, DecodeAttention{
-                         .q = qkv.y[0].reshaped(queries),
-                         .k = qkv.y[1].reshaped(keys),
-                         .v = qkv.y[2].reshaped(keys),
-                         .qStride = qkv.stride,
-                         .kvStride = qkv.stride,
-                         .frequencies = model.m_frequencies.view(),
-                         .positions = m_inputs.view().slice(1, 2).reshaped({m_slots}),
-                         .keys = m_keys[at],
-                         .values = m_values[at],
-                         .scale = 1.0F / std::sqrt(static_cast<float>(config.headDim)),
-                         .y = m_mixed.view().reshaped(queries)});
+        const Shape keys{m_slots, config.kvHeads, config.headDim};
+        mix(context, model, layer, qkv.y[0].reshaped({m_slots, config.heads, config.headDim}),
+            qkv.y[1].reshaped(keys), qkv.y[2].reshaped(keys), qkv.stride);
     }
     if (parts.products) {
         apply(context, block.o, m_mixed.view(), m_delta.view());

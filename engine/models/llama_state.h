@@ -20,11 +20,14 @@ public:
     std::vector<std::int32_t>& positions() { return m_positions; }
     /// Null until there was such a step.
     std::unique_ptr<LlamaDecodeStep>& decodeStep() { return m_decodeStep; }
+    /// Of several tokens a step, and of drafts.
+    RecordedSteps& steps() { return m_steps; }
 
 private:
     KvCache m_cache;
     std::vector<std::int32_t> m_positions;
     std::unique_ptr<LlamaDecodeStep> m_decodeStep;
+    RecordedSteps m_steps;
 };
 
 } // namespace lathe

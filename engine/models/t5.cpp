@@ -108,8 +108,8 @@ public:
             const std::int64_t to = from + static_cast<std::int64_t>(slot.tokens.size());
             run(m_context, Attention{
                                .q = part(0).slice(from, to),
-                               .keys = source.keys(layer),
-                               .values = source.values(layer),
+                               .keys = source.keys(layer).slice(0, source.length()),
+                               .values = source.values(layer).slice(0, source.length()),
                                .y = m_mixed.slice(from, to),
                                .causal = false});
             from = to;
@@ -195,6 +195,8 @@ private:
 
 } // namespace
 
+T5Model::T5Model() : m_pool(std::make_shared<T5MemoryPool>()) {}
+
 void T5Model::checkDevice(ExecContext& context) const {
     LATHE_CHECK(
         context.device() == m_device,
@@ -230,6 +232,12 @@ EncoderOutput T5Model::encode(ExecContext& context, std::span<const TokenId> sou
                                                          " is not in a vocabulary of " +
                                                          std::to_string(m_config.vocabularySize));
     }
+    EncoderOutput output{Tensor::empty({tokens, m_config.hiddenSize}, DType::F32, m_device)};
+    if (context.device().isCuda()) {
+        Arena::Scope scope(context.scratch());
+        T5DecodeStep::encode(context, *this, onDevice(context, source), output.hidden.view());
+        return output;
+    }
     T5Pass pass(context, m_config, m_encoder, tokens);
     pass.begin(m_embedding.view(), source);
     for (std::size_t layer = 0; layer < m_encoder.blocks.size(); ++layer) {
@@ -237,7 +245,6 @@ EncoderOutput T5Model::encode(ExecContext& context, std::span<const TokenId> sou
         pass.attendAll(block);
         pass.feedForward(block, pass.normAfter(layer));
     }
-    EncoderOutput output{Tensor::empty({tokens, m_config.hiddenSize}, DType::F32, m_device)};
     copy(context, pass.result(), output.hidden.view());
     return output;
 }
@@ -260,21 +267,28 @@ T5Model::begin(ExecContext& context, std::int64_t capacity, const EncoderOutput*
             ", one of [tokens, " + std::to_string(m_config.hiddenSize) + "] on " + m_device.name() +
             " is needed");
     const std::int64_t tokens = hidden.shape[0];
-    auto state = std::make_unique<T5State>(m_config, capacity, tokens, m_device);
+    auto state =
+        std::make_unique<T5State>(m_pool, m_pool->take(m_config, capacity, tokens, m_device));
     const Shape flat{tokens, m_config.heads * m_config.headDim};
     for (int layer = 0; layer < m_config.decoderLayers; ++layer) {
         const T5Attention& source = sourceOf(m_decoder.blocks[static_cast<std::size_t>(layer)]);
-        source.k.apply(context, hidden, state->source().keys(layer).reshaped(flat));
-        source.v.apply(context, hidden, state->source().values(layer).reshaped(flat));
+        T5DecodeStep::multiplyAll(
+            context, source.k, hidden, state->source().keys(layer).slice(0, tokens).reshaped(flat));
+        T5DecodeStep::multiplyAll(
+            context, source.v, hidden,
+            state->source().values(layer).slice(0, tokens).reshaped(flat));
     }
     state->source().commit(tokens);
     return state;
 }
 
 ConstView T5Model::forward(ExecContext& context, std::span<const DecodeSlot> slots) const {
+    if (context.device().isCuda()) {
+        return forwardDecode(context, slots);
+    }
     checkDevice(context);
     checkSlots(slots);
-    T5State& first = stateOf(slots.front());
+    ForwardBuffers& first = stateOf(slots.front()).memory().buffers;
     gatherIds(slots, first.ids());
     const auto rows = static_cast<std::int64_t>(first.ids().size());
     const TensorView logits = first.logits(rows, m_config.vocabularySize, m_device);
@@ -296,6 +310,55 @@ ConstView T5Model::forward(ExecContext& context, std::span<const DecodeSlot> slo
         slot.state.cache().commit(static_cast<std::int64_t>(slot.tokens.size()));
     }
     return logits;
+}
+
+ConstView T5Model::forwardDecode(ExecContext& context, std::span<const DecodeSlot> slots) const {
+    checkDevice(context);
+    checkSlots(slots);
+    T5Memory& first = stateOf(slots.front()).memory();
+    ConstView logits;
+    if (slots.size() == 1 && RecordedSteps::suits(slots.front().tokens)) {
+        logits = first.steps.run(
+            context, T5DecodeStep::subjectOf(context, *this, first), slots.front().tokens);
+    } else {
+        std::vector<T5DecodeStep::Part> parts;
+        for (const DecodeSlot& slot : slots) {
+            T5Memory& memory = stateOf(slot).memory();
+            memory.steps.load(
+                context, {.cache = memory.cache, .sourceLength = memory.source.length()},
+                slot.tokens);
+            parts.push_back({&memory, static_cast<std::int64_t>(slot.tokens.size())});
+        }
+        std::vector<TokenId>& ids = first.buffers.ids();
+        gatherIds(slots, ids);
+        const TensorView rows = first.buffers.logits(
+            static_cast<std::int64_t>(ids.size()), m_config.vocabularySize, m_device);
+        Arena::Scope scope(context.scratch());
+        T5DecodeStep step(context, *this, std::move(parts), rows);
+        step.enqueue(context, onDevice(context, ids));
+        logits = rows;
+    }
+    for (const DecodeSlot& slot : slots) {
+        slot.state.cache().commit(static_cast<std::int64_t>(slot.tokens.size()));
+    }
+    return logits;
+}
+
+bool T5Model::makesDrafts(ExecContext& context, const DraftLimits& limits) const {
+    return RecordedSteps::canDraft(context, limits);
+}
+
+std::vector<DraftedRow> T5Model::makeDrafts(
+    ExecContext& context, DecoderState& state, std::span<const TokenId> tokens,
+    const DraftLimits& limits, std::int64_t columns) const {
+    checkDevice(context);
+    const DecodeSlot slot{state, tokens};
+    checkSlots({&slot, 1});
+    T5Memory& memory = stateOf(slot).memory();
+    std::vector<DraftedRow> rows = memory.steps.draft(
+        context, T5DecodeStep::subjectOf(context, *this, memory), tokens, limits, columns);
+    memory.cache.commit(static_cast<std::int64_t>(tokens.size() + rows.size() - 1));
+    return rows;
 }
 
 } // namespace lathe

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/decode/decoder.h"
+#include "engine/decode/draft_maker.h"
 #include "engine/decode/encoder.h"
 #include "engine/io/checkpoint.h"
 #include "engine/models/t5_config.h"
@@ -12,6 +13,8 @@
 #include <vector>
 
 namespace lathe {
+
+class T5MemoryPool;
 
 struct T5Attention {
     Tensor norm; ///< [hidden] F32
@@ -42,8 +45,9 @@ struct T5Stack {
 /// T5 and mT5: RMSNorm before every layer, biases by distance instead of positions, no scaling of
 /// scores, ReLU or gated feed-forward layers.
 /// @see T5 (arXiv 1910.10683), v1.1 and mT5 (arXiv 2010.11934)
-class T5Model : public Decoder, public Encoder {
+class T5Model : public Decoder, public Encoder, public DraftMaker {
 public:
+    T5Model();
     /// Matrices stay as stored (F32, F16 or BF16); norms and biases become F32. A context's
     /// products must be in single precision: in half, the feed-forward layers overflow.
     /// @throws FormatError listing all missing, surplus and wrongly shaped tensors at once;
@@ -66,6 +70,16 @@ public:
         const EncoderOutput* encoder = nullptr) const override;
     ConstView forward(ExecContext& context, std::span<const DecodeSlot> slots) const override;
 
+    /// What forward does on a GPU: a few fused launches a block, replayed as a graph where they are
+    /// of at most 12 tokens of one sequence. Runs on any device.
+    ConstView forwardDecode(ExecContext& context, std::span<const DecodeSlot> slots) const;
+    /// On a GPU, for as many ends as a DraftStep knows.
+    bool makesDrafts(ExecContext& context, const DraftLimits& limits) const override;
+    /// @throws InputError as forward does
+    std::vector<DraftedRow> makeDrafts(
+        ExecContext& context, DecoderState& state, std::span<const TokenId> tokens,
+        const DraftLimits& limits, std::int64_t columns) const override;
+
     /// All weights as held in memory, the embedding once when the head is tied to it.
     std::int64_t weightBytes() const;
     /// Of these, what one step of the decoder reads: its blocks without the products of the source
@@ -73,6 +87,7 @@ public:
     std::int64_t stepBytes() const;
 
 private:
+    friend class T5DecodeStep;
     friend class T5Loader;
     void checkDevice(ExecContext& context) const;
     void checkSlots(std::span<const DecodeSlot> slots) const;
@@ -82,6 +97,7 @@ private:
     std::optional<Linear> m_head; ///< none: tied
     T5Stack m_encoder, m_decoder;
     Device m_device{};
+    std::shared_ptr<T5MemoryPool> m_pool;
 };
 
 /// Memory that loading and running `checkpoint` takes on a device, in bytes: weights as they will

@@ -3,21 +3,59 @@
 
 #include "engine/models/forward_slots.h"
 #include "engine/models/t5_config.h"
+#include "engine/models/t5_decode.h"
+
+#include <memory>
+#include <mutex>
+#include <vector>
 
 namespace lathe {
 
-/// A text in the making: its own keys and values, and those of the source, which stay.
-class T5State : public DecoderState, public ForwardBuffers {
+/// What a text in the making needs on the device: its own keys and values, those of the source,
+/// and the launches that were recorded on them. Another text goes on to use it afterwards, so that
+/// short texts neither allocate nor record anything.
+struct T5Memory {
+    T5Memory(
+        const T5Config& config, std::int64_t capacity, std::int64_t sourceCapacity, Device device)
+        : cache(config.decoderLayers, capacity, config.heads, config.headDim, device),
+          source(config.decoderLayers, sourceCapacity, config.heads, config.headDim, device),
+          madeFor(capacity), madeForSource(sourceCapacity) {}
+
+    KvCache cache, source;
+    std::int64_t madeFor, madeForSource; ///< positions
+    ForwardBuffers buffers;
+    RecordedSteps steps;
+};
+
+/// Memory of texts that have ended.
+class T5MemoryPool {
 public:
-    T5State(const T5Config& config, std::int64_t capacity, std::int64_t sourceTokens, Device device)
-        : m_cache(config.decoderLayers, capacity, config.heads, config.headDim, device),
-          m_source(config.decoderLayers, sourceTokens, config.heads, config.headDim, device) {}
-    KvCache& cache() override { return m_cache; }
-    KvCache& source() { return m_source; }
+    /// For so many positions at least; both sizes are rounded up to powers of two.
+    std::unique_ptr<T5Memory>
+    take(const T5Config& config, std::int64_t capacity, std::int64_t sourceTokens, Device device);
+    void giveBack(std::unique_ptr<T5Memory> memory) noexcept;
 
 private:
-    KvCache m_cache;
-    KvCache m_source;
+    std::mutex m_mutex;
+    std::vector<std::unique_ptr<T5Memory>> m_free; ///< the one used last behind all others
+};
+
+/// A text in the making.
+class T5State : public DecoderState {
+public:
+    T5State(std::shared_ptr<T5MemoryPool> pool, std::unique_ptr<T5Memory> memory)
+        : m_pool(std::move(pool)), m_memory(std::move(memory)) {}
+    ~T5State() override { m_pool->giveBack(std::move(m_memory)); }
+    T5State(const T5State&) = delete;
+    T5State& operator=(const T5State&) = delete;
+
+    KvCache& cache() override { return m_memory->cache; }
+    KvCache& source() { return m_memory->source; }
+    T5Memory& memory() { return *m_memory; }
+
+private:
+    std::shared_ptr<T5MemoryPool> m_pool;
+    std::unique_ptr<T5Memory> m_memory;
 };
 
 } // namespace lathe

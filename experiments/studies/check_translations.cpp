@@ -4,6 +4,8 @@
 #include "experiments/studies/reference_check.h"
 
 #include <algorithm>
+#include <cstring>
+#include <limits>
 
 namespace lathe {
 
@@ -43,6 +45,56 @@ private:
     std::string m_at;
 };
 
+/// A source and the tokens that follow from it, with the logits of one token a call.
+struct Steps {
+    EncoderOutput encoded;
+    std::vector<TokenId> fed;
+    HostRows logits;
+};
+
+bool sameBits(std::span<const float> a, std::span<const float> b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+/// Do calls of several tokens, of one text or of all at once, give the bits of one token a call?
+bool rowsAreAlone(StudyContext& context, const T5Model& model, std::span<const Steps> texts) {
+    std::vector<std::unique_ptr<DecoderState>> states;
+    std::size_t shortest = std::numeric_limits<std::size_t>::max();
+    for (const Steps& text : texts) {
+        const std::span<const TokenId> ids(text.fed);
+        DecoderState& state = *states.emplace_back(
+            model.begin(context.exec, static_cast<std::int64_t>(ids.size()), &text.encoded));
+        for (std::size_t chunk = 2; chunk <= 12; ++chunk) {
+            HostRows rows;
+            for (std::size_t from = 0; from < ids.size(); from += chunk) {
+                const DecodeSlot slot{state, ids.subspan(from, std::min(chunk, ids.size() - from))};
+                appendRows(rows, toHost(context.exec, model.forward(context.exec, {&slot, 1})));
+            }
+            if (!sameBits(rows.values, text.logits.values)) {
+                return false;
+            }
+            state.truncate(0);
+        }
+        shortest = std::min(shortest, ids.size());
+    }
+    for (std::size_t step = 0; step < shortest; ++step) {
+        std::vector<DecodeSlot> slots;
+        for (std::size_t i = 0; i < texts.size(); ++i) {
+            slots.push_back({*states[i], std::span(texts[i].fed).subspan(step, 1)});
+        }
+        const HostRows rows = toHost(context.exec, model.forward(context.exec, slots));
+        const auto columns = static_cast<std::size_t>(rows.columns);
+        for (std::size_t i = 0; i < texts.size(); ++i) {
+            if (!sameBits(
+                    std::span(rows.values).subspan(i * columns, columns),
+                    std::span(texts[i].logits.values).subspan(step * columns, columns))) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 } // namespace
 
 void checkTranslations(
@@ -52,10 +104,11 @@ void checkTranslations(
     Json outputs = Json::array();
     std::vector<TokenId> allMade;
     std::vector<TokenId> allWanted;
+    std::vector<Steps> texts;
     for (std::size_t k = 0; k == 0 || reference.contains(std::to_string(k) + ".input_ids"); ++k) {
         const Translation text(reference, k);
         context.run.progress(0.5, "comparing text " + std::to_string(k));
-        const EncoderOutput encoded = translator.encode(context.exec, text.source());
+        EncoderOutput encoded = translator.encode(context.exec, text.source());
         outputs.push_back(
             text.compare("encoder_output", toHost(context.exec, encoded.hidden.view()), bound));
 
@@ -66,8 +119,8 @@ void checkTranslations(
         const DecodeSlot slot{*state, fed};
         const HostRows logits = toHost(context.exec, translator.forward(context.exec, {&slot, 1}));
         outputs.push_back(text.compare("logits", logits, bound));
-        Json steps =
-            text.compare("logits", logitsByStep(context, translator, &encoded, fed), bound);
+        HostRows byStep = logitsByStep(context, translator, &encoded, fed);
+        Json steps = text.compare("logits", byStep, bound);
         steps["name"] = steps.at("name").get<std::string>() + ", one token a step";
         outputs.push_back(std::move(steps));
 
@@ -75,9 +128,14 @@ void checkTranslations(
             spec, context, translator, &encoded, {translator.startToken()}, wanted.size());
         allMade.insert(allMade.end(), made.begin(), made.end());
         allWanted.insert(allWanted.end(), wanted.begin(), wanted.end());
+        texts.push_back({std::move(encoded), {fed.begin(), fed.end()}, std::move(byStep)});
     }
     summarize(std::move(outputs), metrics);
     compareGreedy(allMade, allWanted, metrics);
+    context.run.progress(0.9, "comparing rows of calls");
+    const bool alone = rowsAreAlone(context, translator, texts);
+    metrics["rows_equal"] = alone;
+    metrics["pass"] = metrics.at("pass").get<bool>() && alone;
 }
 
 } // namespace lathe

@@ -12,6 +12,7 @@ std::unique_ptr<Study> makeBenchCluster();
 std::unique_ptr<Study> makeBenchDecode();
 std::unique_ptr<Study> makeBenchGemv();
 std::unique_ptr<Study> makeBenchSensitivity();
+std::unique_ptr<Study> makeBenchSpeculative();
 std::unique_ptr<Study> makeDecodeAlignData();
 std::unique_ptr<Study> makeDecodeCompare();
 std::unique_ptr<Study> makeDecodeOnce();

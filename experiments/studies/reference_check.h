@@ -52,7 +52,7 @@ std::vector<TokenId> greedyIds(
 
 /// Compares an encoder-decoder with its reference: for every text k the tensors `k.input_ids`,
 /// `k.encoder_output`, `k.greedy_ids` (the start token first) and `k.logits` (of all but the last
-/// of them). Sets outputs, greedy_equal, greedy_ids, output_hash, max_abs and pass.
+/// of them). Sets outputs, greedy_equal, greedy_ids, output_hash, max_abs, rows_equal and pass.
 /// @throws FormatError when one is missing.
 void checkTranslations(
     const Spec& spec, StudyContext& context, const LoadedModel& model,

@@ -24,11 +24,18 @@ public:
     ///         (it allocates or waits).
     static std::unique_ptr<CapturedGraph>
     record(ExecContext& context, const std::function<void()>& body);
+    /// Records `first`, and behind it `again`, which a replay repeats on the device as long as `go`
+    /// is not 0 behind it: the host waits once for any number of rounds.
+    /// @param go [1] I32 on the context's device, written by both. @throws as record
+    static std::unique_ptr<CapturedGraph> recordLoop(
+        ExecContext& context, const std::function<void()>& first,
+        const std::function<void()>& again, ConstView go);
     /// On a GPU, and not while every op is waited for (LATHE_CUDA_SYNC=1).
     static bool isAvailable(ExecContext& context);
 
     /// Enqueues the launches on the stream of a context of the same device.
     virtual void replay(ExecContext& context) = 0;
+    /// Kernels recorded; those of a loop's two parts once each.
     virtual int kernels() const noexcept = 0;
 };
 

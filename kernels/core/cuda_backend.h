@@ -29,6 +29,9 @@ void fillZero(ExecContext& context, TensorView view);
 void put(ExecContext& context, std::span<const std::int32_t> values, TensorView to);
 bool canCapture(const ExecContext::CudaState& state);
 std::unique_ptr<CapturedGraph> capture(ExecContext& context, const std::function<void()>& body);
+std::unique_ptr<CapturedGraph> captureLoop(
+    ExecContext& context, const std::function<void()>& first, const std::function<void()>& again,
+    ConstView go);
 /// Microseconds of one call of `body`, as the slope over `launches` calls captured in one graph.
 double timeLaunches(ExecContext& context, int launches, const std::function<void(int)>& body);
 /// Bytes of the level-2 cache: benchmarks rotate their buffers beyond it.

@@ -31,6 +31,10 @@ void fillZero(ExecContext&, TensorView) { refuse(); }
 void put(ExecContext&, std::span<const std::int32_t>, TensorView) { refuse(); }
 bool canCapture(const ExecContext::CudaState&) { return false; }
 std::unique_ptr<CapturedGraph> capture(ExecContext&, const std::function<void()>&) { refuse(); }
+std::unique_ptr<CapturedGraph>
+captureLoop(ExecContext&, const std::function<void()>&, const std::function<void()>&, ConstView) {
+    refuse();
+}
 double timeLaunches(ExecContext&, int, const std::function<void(int)>&) { refuse(); }
 std::size_t cacheBytes(int) { refuse(); }
 

@@ -111,6 +111,106 @@ private:
     Graph m_graph;
 };
 
+__global__ void goOnKernel(cudaGraphConditionalHandle handle, const std::int32_t* go) {
+    cudaGraphSetConditional(handle, *go != 0 ? 1U : 0U);
+}
+
+/// The node that what is captured next would come behind.
+cudaGraphNode_t lastNode(cudaStream_t stream) {
+    cudaStreamCaptureStatus status{};
+    const cudaGraphNode_t* nodes = nullptr;
+    std::size_t count = 0;
+#if CUDART_VERSION >= 13000
+    check(
+        cudaStreamGetCaptureInfo(stream, &status, nullptr, nullptr, &nodes, nullptr, &count),
+        "what is captured");
+#else
+    check(
+        cudaStreamGetCaptureInfo(stream, &status, nullptr, nullptr, &nodes, &count),
+        "what is captured");
+#endif
+    if (count != 1) {
+        throw InternalError("launches that were recorded do not follow one another");
+    }
+    return nodes[0];
+}
+
+/// A body that a graph runs as long as its condition holds, behind `last`.
+cudaGraph_t addLoop(cudaGraph_t graph, cudaGraphNode_t last, cudaGraphConditionalHandle handle) {
+    cudaGraphNodeParams parameters{};
+    parameters.type = cudaGraphNodeTypeConditional;
+    parameters.conditional.handle = handle;
+    parameters.conditional.type = cudaGraphCondTypeWhile;
+    parameters.conditional.size = 1;
+    cudaGraphNode_t node = nullptr;
+#if CUDART_VERSION >= 13000
+    check(cudaGraphAddNode(&node, graph, &last, nullptr, 1, &parameters), "add a loop");
+#else
+    check(cudaGraphAddNode(&node, graph, &last, 1, &parameters), "add a loop");
+#endif
+    return parameters.conditional.phGraph_out[0];
+}
+
+/// A loop on the device: see CapturedGraph::recordLoop.
+class LoopGraph : public CapturedGraph {
+public:
+    LoopGraph(
+        cudaStream_t stream, const std::function<void()>& first, const std::function<void()>& again,
+        const std::int32_t* go) {
+        check(cudaGraphCreate(&m_graph, 0), "make a graph");
+        try {
+            cudaGraphConditionalHandle handle{};
+            check(cudaGraphConditionalHandleCreate(&handle, m_graph, 0, 0), "make a condition");
+            const cudaGraphNode_t last = add(stream, m_graph, first, handle, go);
+            const cudaGraph_t body = addLoop(m_graph, last, handle);
+            add(stream, body, again, handle, go);
+            check(cudaGraphInstantiate(&m_executable, m_graph, 0), "instantiate a loop");
+            m_kernels = kernelsOf(m_graph) + kernelsOf(body);
+        } catch (...) {
+            cudaGraphDestroy(m_graph);
+            throw;
+        }
+    }
+    ~LoopGraph() override {
+        cudaGraphExecDestroy(m_executable);
+        cudaGraphDestroy(m_graph);
+    }
+    LoopGraph(const LoopGraph&) = delete;
+    LoopGraph& operator=(const LoopGraph&) = delete;
+
+    void replay(ExecContext& context) override {
+        check(cudaGraphLaunch(m_executable, context.cuda()->stream), "launch a loop");
+    }
+    int kernels() const noexcept override { return m_kernels; }
+
+private:
+    /// Captures `part` into `graph`, and behind it whether to go on.
+    static cudaGraphNode_t
+    add(cudaStream_t stream, cudaGraph_t graph, const std::function<void()>& part,
+        cudaGraphConditionalHandle handle, const std::int32_t* go) {
+        check(
+            cudaStreamBeginCaptureToGraph(
+                stream, graph, nullptr, nullptr, 0, cudaStreamCaptureModeThreadLocal),
+            "begin capture");
+        cudaGraph_t captured = nullptr;
+        cudaGraphNode_t last = nullptr;
+        try {
+            part();
+            goOnKernel<<<1, 1, 0, stream>>>(handle, go);
+            last = lastNode(stream);
+        } catch (...) {
+            cudaStreamEndCapture(stream, &captured);
+            throw;
+        }
+        check(cudaStreamEndCapture(stream, &captured), "end capture");
+        return last;
+    }
+
+    cudaGraph_t m_graph = nullptr;
+    cudaGraphExec_t m_executable = nullptr;
+    int m_kernels = 0;
+};
+
 struct FewIntegers {
     std::int32_t value[kMostPut];
 };
@@ -263,6 +363,13 @@ bool canCapture(const ExecContext::CudaState& state) { return !state.syncEveryOp
 
 std::unique_ptr<CapturedGraph> capture(ExecContext& context, const std::function<void()>& body) {
     return std::make_unique<RecordedGraph>(context.cuda()->stream, body);
+}
+
+std::unique_ptr<CapturedGraph> captureLoop(
+    ExecContext& context, const std::function<void()>& first, const std::function<void()>& again,
+    ConstView go) {
+    return std::make_unique<LoopGraph>(
+        context.cuda()->stream, first, again, go.ptr<std::int32_t>());
 }
 
 double timeLaunches(ExecContext& context, int launches, const std::function<void(int)>& body) {

@@ -11,6 +11,7 @@ void addAttentionCases(std::vector<Check>& checks);
 void addAttentionGradientCases(std::vector<Check>& checks);
 void addCrossEntropyCases(std::vector<Check>& checks);
 void addDecodeAttentionCases(std::vector<Check>& checks);
+void addDraftStepCases(std::vector<Check>& checks);
 void addEmbeddingCases(std::vector<Check>& checks);
 void addGeGluCases(std::vector<Check>& checks);
 void addGemmCases(std::vector<Check>& checks);
@@ -25,6 +26,8 @@ void addRopeCases(std::vector<Check>& checks);
 void addRowStatisticsCases(std::vector<Check>& checks);
 void addSpmvCsrCases(std::vector<Check>& checks);
 void addSquaredGradientCases(std::vector<Check>& checks);
+void addStepAttentionCases(std::vector<Check>& checks);
+void addStepProductCases(std::vector<Check>& checks);
 void addSwiGluCases(std::vector<Check>& checks);
 void addTransposeCases(std::vector<Check>& checks);
 

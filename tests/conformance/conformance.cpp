@@ -41,6 +41,7 @@ std::vector<Check> allChecks() {
     addAttentionGradientCases(checks);
     addCrossEntropyCases(checks);
     addDecodeAttentionCases(checks);
+    addDraftStepCases(checks);
     addEmbeddingCases(checks);
     addGeGluCases(checks);
     addGemmCases(checks);
@@ -55,6 +56,8 @@ std::vector<Check> allChecks() {
     addRowStatisticsCases(checks);
     addSpmvCsrCases(checks);
     addSquaredGradientCases(checks);
+    addStepAttentionCases(checks);
+    addStepProductCases(checks);
     addSwiGluCases(checks);
     addTransposeCases(checks);
     return checks;

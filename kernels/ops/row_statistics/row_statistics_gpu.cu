@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/cuda/cuda_check.h"
+#include "kernels/cuda/overlap.cuh"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/ops/row_statistics/row_statistics.h"
 
@@ -16,6 +16,8 @@ __global__ void rowStatisticsKernel(
     std::int32_t* argmax, float* values) {
     __shared__ float shared[kWarp];
     __shared__ ArgMaxPair pairs[kWarp];
+    letNextBegin();
+    waitForPrevious();
     const float* row = logits + blockIdx.x * stride;
     ArgMaxPair best{-INFINITY, kNoIndex};
     for (std::int64_t c = threadIdx.x; c < cols; c += blockDim.x) {
@@ -45,10 +47,10 @@ void launch(ExecContext& context, const RowStatistics& op) {
         return;
     }
     const auto rows = static_cast<unsigned>(op.logits.shape[0]);
-    rowStatisticsKernel<<<rows, kThreads, 0, context.cuda()->stream>>>(
+    launchOverlapped(
+        context, "row_statistics", rowStatisticsKernel, {.grid = dim3(rows), .threads = kThreads},
         op.logits.ptr<float>(), op.targets.ptr<std::int32_t>(), op.logits.shape[1], op.columns,
         op.argmax.ptr<std::int32_t>(), op.values.ptr<float>());
-    checkLaunch(context, "row_statistics");
 }
 
 } // namespace lathe::cuda
