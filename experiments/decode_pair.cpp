@@ -2,21 +2,15 @@
 #include "experiments/decode_pair.h"
 
 #include "engine/core/check.h"
+#include "experiments/elapsed.h"
 #include "experiments/text_generation.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
+#include <set>
 
 namespace lathe {
-
-namespace {
-
-/// Ids behind the vocabulary are padding, and the models of a pair may be padded differently.
-std::int64_t commonSize(const LoadedModel& big, const LoadedModel& little) {
-    return std::min(big.decoder().vocabularySize(), little.decoder().vocabularySize());
-}
-
-} // namespace
 
 DecodeRequest decodeRequest(const LoadedModel& model, const std::string& text, int maxNew) {
     const Tokenizer& tokenizer = model.requireTokenizer();
@@ -38,25 +32,124 @@ newText(const Tokenizer& tokenizer, const DecodedText& decoded, std::span<const 
     return tokenizer.decode(hasEnd ? ids.first(ids.size() - 1) : ids);
 }
 
-DecodePair::DecodePair(StudyContext& context, const std::string& big, const std::string& little)
-    : m_context(context), m_big(context.models.loadAny(big, context.exec, context.run)),
-      m_little(context.models.loadAny(little, context.exec, context.run)) {
-    LATHE_CHECK(
-        (m_big->encoder() == nullptr) == (m_little->encoder() == nullptr),
-        "one of " + big + " and " + little +
-            " is an encoder-decoder and the other is not; choose two of one kind");
-    requireSameVocabulary(
-        m_big->requireTokenizer(), m_big->name, m_little->requireTokenizer(), m_little->name);
-    const std::int64_t size = commonSize(*m_big, *m_little);
-    m_bigModel = std::make_unique<DecoderModel>(context.exec, m_big->decoder(), size);
-    m_littleModel = std::make_unique<DecoderModel>(context.exec, m_little->decoder(), size);
+std::vector<std::vector<TokenId>>
+spellings(const Tokenizer& tokenizer, std::span<const std::string> words) {
+    std::set<std::vector<TokenId>> all;
+    for (const std::string& word : words) {
+        for (TokenId id = 0; id < tokenizer.size(); ++id) {
+            if (tokenizer.piece(id) == word) {
+                all.insert({id});
+            }
+        }
+        for (const std::string& text : {word, " " + word}) {
+            std::vector<TokenId> ids = tokenizer.encode(text);
+            LATHE_CHECK(!ids.empty(), "'" + text + "' has no tokens, so it cannot be banned");
+            all.insert(std::move(ids));
+        }
+    }
+    return {all.begin(), all.end()};
+}
+
+DecodePair::DecodePair(StudyContext& context, PairChoice choice)
+    : m_context(context), m_choice(std::move(choice)),
+      m_big(context.models.loadAny(m_choice.big, context.exec, context.run)),
+      m_vocabulary(m_big->decoder().vocabularySize()) {
+    if (!m_choice.little.empty()) {
+        m_little = context.models.loadAny(m_choice.little, context.exec, context.run);
+        LATHE_CHECK(
+            (m_big->encoder() == nullptr) == (m_little->encoder() == nullptr),
+            "one of " + m_big->name + " and " + m_little->name +
+                " is an encoder-decoder and the other is not; choose two of one kind");
+        requireSameVocabulary(
+            m_big->requireTokenizer(), m_big->name, m_little->requireTokenizer(), m_little->name);
+        // Ids behind the vocabulary are padding, and the models may be padded differently.
+        m_vocabulary = std::min(m_vocabulary, m_little->decoder().vocabularySize());
+    }
+    m_rules = {
+        .repetitionPenalty = m_choice.repetitionPenalty,
+        .banned = spellings(tokenizer(), m_choice.banned)};
+    m_bigModel = modelOf(m_big->decoder());
+}
+
+std::unique_ptr<TokenModel> DecodePair::modelOf(const Decoder& decoder) const {
+    auto model = std::make_unique<DecoderModel>(m_context.exec, decoder, m_vocabulary);
+    if (m_rules.isEmpty()) {
+        return model;
+    }
+    return std::make_unique<RuledModel>(std::move(model), m_rules);
+}
+
+const EarlyExitDecoder& DecodePair::bigDecoder() const {
+    return m_big->model ? static_cast<const EarlyExitDecoder&>(*m_big->model) : *m_big->translator;
+}
+
+int DecodePair::exitLayer() const {
+    return m_choice.exitLayer > 0 ? m_choice.exitLayer : std::max(1, bigDecoder().layers() / 2);
+}
+
+std::string DecodePair::nameOf(Drafter drafter) const {
+    switch (drafter) {
+    case Drafter::Little:
+        return m_little ? m_little->name : "";
+    case Drafter::Copy:
+        return m_big->name + ", " + m_choice.copy.title();
+    case Drafter::FirstLayers:
+        return m_big->name + ", first " + std::to_string(exitLayer()) + " layers";
+    }
+    return {};
+}
+
+DecodePair::Draftsman& DecodePair::draftsman(Drafter drafter) {
+    const auto found = m_draftsmen.find(drafter);
+    return found != m_draftsmen.end()
+               ? found->second
+               : m_draftsmen.emplace(drafter, makeDraftsman(drafter)).first->second;
+}
+
+DecodePair::Draftsman DecodePair::makeDraftsman(Drafter drafter) const {
+    Draftsman made{.encoder = m_big->encoder()};
+    switch (drafter) {
+    case Drafter::Little:
+        LATHE_CHECK(m_little != nullptr, "a little model is needed to draft; give one: --little");
+        made.decoder = {m_little, &m_little->decoder()};
+        made.encoder = m_little->encoder();
+        break;
+    case Drafter::Copy:
+        made.decoder = quantizedCopy();
+        break;
+    case Drafter::FirstLayers:
+        made.decoder = bigDecoder().firstLayers(exitLayer());
+        break;
+    }
+    made.model = modelOf(*made.decoder);
+    return made;
+}
+
+/// Its encoder stays as it is, so that what that makes serves both models.
+std::shared_ptr<const Decoder> DecodePair::quantizedCopy() const {
+    const auto start = Clock::now();
+    QuantizeChoice choice = m_choice.copy;
+    choice.encoder = false;
+    QuantizedModel made =
+        quantizeModel(m_context, *m_big, choice, [this](double, const std::string&) {
+            m_context.run.checkpoint();
+        });
+    m_context.run.log(
+        LogLevel::Info, nameOf(Drafter::Copy) + " was made in " +
+                            std::to_string(std::lround(1e3 * secondsSince(start))) + " ms");
+    if (made.translator) {
+        return std::move(made.translator);
+    }
+    return std::move(made.model);
 }
 
 PairText DecodePair::decode(
-    const PairRequest& request, const DraftOptions& options,
+    const PairRequest& request, const Strategy& strategy,
     const std::function<void(const DecodeEvent&)>& onEvent) {
+    const DraftOptions& options = strategy.options;
     DecodeRequest decode = decodeRequest(*m_big, request.text, request.maxNew);
     decode.seed = request.seed;
+    Draftsman* const little = usesLittle(options) ? &draftsman(strategy.drafter) : nullptr;
     std::optional<EncoderOutput> littleRead, bigRead;
     std::int64_t littleNs = 0, bigNs = 0;
     if (const Encoder* encoder = m_big->encoder()) {
@@ -67,13 +160,17 @@ PairText DecodePair::decode(
             nanoseconds = steadyNanoseconds() - start;
             return output;
         };
-        if (usesLittle(options)) {
-            littleRead = read(*m_little->encoder(), littleNs);
+        const bool shared = little != nullptr && little->encoder == encoder;
+        if (little != nullptr && !shared) {
+            littleRead = read(*little->encoder, littleNs);
             decode.littleEncoder = &*littleRead;
         }
-        if (usesBig(options)) {
+        if (usesBig(options) || shared) {
             bigRead = read(*encoder, bigNs);
             decode.bigEncoder = &*bigRead;
+        }
+        if (shared) { // one encoder with the same weights: a source is read once for both
+            decode.littleEncoder = decode.bigEncoder;
         }
     }
     DecodeSettings settings{.options = options};
@@ -83,7 +180,8 @@ PairText DecodePair::decode(
     PairText result;
     result.decoded = std::move(
         decodeTexts(
-            m_context.run, {m_littleModel.get(), m_bigModel.get()}, std::span(&decode, 1), settings)
+            m_context.run, {little != nullptr ? little->model.get() : nullptr, m_bigModel.get()},
+            std::span(&decode, 1), settings)
             .front());
     addEncoders(result.decoded.log, littleNs, bigNs);
     result.encoderNs = littleNs + bigNs;

@@ -29,7 +29,8 @@ StudyInfo describeStudy() {
              .kind = ParamKind::Choice,
              .defaultValue = "bild",
              .help = "Who writes: one model alone, both with fallback and rollback, rejection "
-                     "sampling, or drafts copied from the text",
+                     "sampling, drafts copied from the text, or the big model with drafts of its "
+                     "own, quantized (self) or of its first layers (early-exit)",
              .choices = strategyNames(),
              .sweep = true}}};
     append(info.params, strategyParams());
@@ -75,12 +76,13 @@ Json piecesOf(const Tokenizer& tokenizer, const DecodeLog& log) {
 
 /// What a screen shows while the text grows.
 void emitToken(
-    StudyContext& context, const DecodePair& pair, const DecodeEvent& event, bool byLittle) {
+    StudyContext& context, const DecodePair& pair, const DecodeEvent& event, Drafter drafter,
+    bool byLittle) {
     context.run.emit(TokenDecoded{
         .position = static_cast<int>(event.pos),
         .token = event.token,
         .text = pair.tokenizer().piece(event.token),
-        .model = byLittle ? pair.little().name : pair.big().name,
+        .model = byLittle ? pair.nameOf(drafter) : pair.big().name,
         .origin = std::string(nameOf(event.kind)),
         .probability = byLittle ? event.c : event.pLArgmax,
         .microseconds = static_cast<double>(event.t1Ns - event.t0Ns) / 1e3});
@@ -89,6 +91,9 @@ void emitToken(
 class DecodeOnce : public Study {
 public:
     const StudyInfo& info() const override { return m_info; }
+    std::vector<std::filesystem::path> inputFiles(const Spec& spec) const override {
+        return presetFiles(spec.params);
+    }
     Json run(const Spec& spec, StudyContext& context) const override;
 
 private:
@@ -101,24 +106,24 @@ Json DecodeOnce::run(const Spec& spec, StudyContext& context) const {
     LATHE_CHECK(
         out.empty() || out.extension() == ".json" || out.extension() == ".csv",
         "--out " + out.string() + " is neither .json nor .csv");
-    const DraftOptions options = strategyFrom(textOf(params, "strategy"), params);
-    DecodePair pair(context, textOf(params, "big"), textOf(params, "little"));
+    const Strategy strategy = strategyFrom(textOf(params, "strategy"), params);
+    DecodePair pair(context, pairChoiceFrom(params));
     const PairRequest request{
         .text = textOf(params, "source"),
         .maxNew = params.at("max_new").get<int>(),
         .seed = spec.seed};
     context.run.progress(0.1, "decoding");
-    const PairText result = pair.decode(request, options, [&](const DecodeEvent& event) {
+    const PairText result = pair.decode(request, strategy, [&](const DecodeEvent& event) {
         if (event.token >= 0) {
             const bool byLittle =
                 event.kind == DecodeEventKind::Draft || event.kind == DecodeEventKind::Fallback;
-            emitToken(context, pair, event, byLittle);
+            emitToken(context, pair, event, strategy.drafter, byLittle);
         }
     });
     double agreed = 1.0;
     if (textOf(params, "strategy") != kBigAlone) {
         context.run.progress(0.7, "comparing with the big model alone");
-        const PairText alone = pair.decode(request, bigAlone(options.sampling));
+        const PairText alone = pair.decode(request, {bigAlone(strategy.options.sampling)});
         agreed = lathe::agreement(result.newIds(), alone.newIds());
     }
     if (!out.empty()) {
