@@ -72,7 +72,7 @@ public:
         StudyContext& context, const LoadedModel& model, const QuantizeChoice& choice,
         const OnProgress& progress)
         : m_context(context), m_choice(choice), m_quantizer(quantizers().at(choice.method)) {
-        m_result.model = model.model->share();
+        takeModules(model);
         if (m_quantizer.info().usesSensitivity || choice.predict) {
             m_sensitivities = sensitivitiesOf(context, model, choice.calibration, progress);
             m_result.predictedLoss = 0.0;
@@ -87,7 +87,7 @@ public:
         }
     }
 
-    std::vector<LlamaModel::Module> modules() { return m_result.model->modules(); }
+    const std::vector<NamedLinear>& modules() const { return m_modules; }
     /// Share of the work that came before the first matrix.
     double preparedShare() const {
         return m_sensitivities == nullptr ? 0.0
@@ -129,13 +129,36 @@ public:
 
     QuantizedModel finish() {
         m_result.sparseShare = m_weights > 0.0 ? m_kept / m_weights : 0.0;
-        if (m_context.exec.device().isCuda()) {
+        if (m_result.translator) {
+            m_result.translator->fuseProducts(m_context.exec);
+        } else if (m_context.exec.device().isCuda()) {
             m_result.model->fuseProducts(m_context.exec);
         }
         return std::move(m_result);
     }
 
 private:
+    void takeModules(const LoadedModel& model) {
+        if (model.model) {
+            m_result.model = model.model->share();
+            m_modules = m_result.model->modules();
+            return;
+        }
+        if (m_quantizer.info().usesSensitivity || m_choice.predict) {
+            throw Unsupported(
+                "sensitivities are worked out for models that continue text alone, and " +
+                model.name + " is an encoder-decoder; choose rtn, rtn-sym or kmeans, not " +
+                m_choice.method);
+        }
+        m_result.translator = model.translator->share();
+        m_modules = m_result.translator->modules();
+        if (!m_choice.encoder) {
+            std::erase_if(m_modules, [](const NamedLinear& module) {
+                return module.name.starts_with("encoder.");
+            });
+        }
+    }
+
     StudyContext& m_context;
     const QuantizeChoice& m_choice;
     const Quantizer& m_quantizer;
@@ -143,6 +166,7 @@ private:
     std::shared_ptr<const Hessians> m_hessians;
     const SparseChoice* m_sparse = nullptr;
     QuantizedModel m_result;
+    std::vector<NamedLinear> m_modules; ///< of the result
     double m_weights = 0.0, m_kept = 0.0;
 };
 
@@ -199,7 +223,7 @@ QuantizedModel quantizeModel(
     StudyContext& context, const LoadedModel& model, const QuantizeChoice& choice,
     const OnProgress& progress) {
     ModelQuantizer quantizer(context, model, choice, progress);
-    const std::vector<LlamaModel::Module> modules = quantizer.modules();
+    const std::vector<NamedLinear>& modules = quantizer.modules();
     const double before = quantizer.preparedShare();
     bool found = false;
     for (std::size_t i = 0; i < modules.size(); ++i) {

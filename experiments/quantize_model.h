@@ -18,8 +18,9 @@ struct QuantizeChoice {
     double sparsity = 0.0;       ///< percent of the weights, all that is kept beside tables
     double sensitive = 0.0;      ///< percent of them, chosen by sensitivity; the rest: outliers
     std::string tensors = "all"; ///< or the one matrix that is quantized
+    bool encoder = true;         ///< of an encoder-decoder: the matrices of its encoder, too
     bool predict = false;        ///< work out `predictedLoss` although the method could do without
-    CalibrationChoice calibration; ///< for methods that use sensitivities
+    CalibrationChoice calibration{}; ///< for methods that use sensitivities
 
     /// "kmeans 3 bit", "rtn 4 bit, groups of 64", "squeezellm-sparse 3 bit + 0.45 %".
     std::string title() const;
@@ -33,8 +34,9 @@ CalibrationChoice calibrationFrom(const Spec& spec);
 QuantizeChoice quantizeChoiceFrom(const Spec& spec);
 
 struct QuantizedModel {
-    std::unique_ptr<LlamaModel> model;
-    double sparseShare = 0.0; ///< of the quantized matrices' weights
+    std::unique_ptr<LlamaModel> model;     ///< null: an encoder-decoder
+    std::unique_ptr<T5Model> translator{}; ///< null: a model that continues text
+    double sparseShare = 0.0;              ///< of the quantized matrices' weights
     /// What sensitivities make of the error of all weights, in nats per token: half the sum of
     /// T * F * (w - quantized)^2, T being the predictions of a sample.
     std::optional<double> predictedLoss{};
@@ -48,7 +50,9 @@ struct QuantizedModel {
 /// the model is, see Quantizer. Sensitivities and sparse positions are worked out once
 /// per run and setting.
 /// @param progress called with the share that is done and what is worked on.
-/// @throws InputError when the model is quantized already; Cancelled.
+/// @throws InputError when the model is quantized already; Unsupported for an encoder-decoder and a
+///         method that needs sensitivities, which are those of models that continue text;
+///         Cancelled.
 QuantizedModel quantizeModel(
     StudyContext& context, const LoadedModel& model, const QuantizeChoice& choice,
     const std::function<void(double share, const std::string& what)>& progress);

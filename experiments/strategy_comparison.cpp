@@ -33,15 +33,14 @@ public:
     Comparer(
         const Spec& spec, StudyContext& context, ParallelText pairs,
         const std::vector<NamedStrategy>& strategies)
-        : m_spec(spec), m_context(context),
-          m_pair(context, textOf(spec.params, "big"), textOf(spec.params, "little")) {
+        : m_spec(spec), m_context(context), m_pair(context, pairChoiceFrom(spec.params)) {
         m_result.pairs = std::move(pairs);
-        m_result.models = {
-            {"big", m_pair.big().name},
-            {"big_hash", m_pair.big().hash},
-            {"little", m_pair.little().name},
-            {"little_hash", m_pair.little().hash}};
-        add({kBigAlone, bigAlone(samplingFrom(spec.params))});
+        m_result.models = {{"big", m_pair.big().name}, {"big_hash", m_pair.big().hash}};
+        if (const LoadedModel* little = m_pair.little()) {
+            m_result.models["little"] = little->name;
+            m_result.models["little_hash"] = little->hash;
+        }
+        add({kBigAlone, {bigAlone(samplingFrom(spec.params))}});
         for (const NamedStrategy& strategy : strategies) {
             if (strategy.first != kBigAlone) {
                 add(strategy);
@@ -50,8 +49,8 @@ public:
     }
 
     ComparedTexts run() {
-        for (const DraftOptions& options : m_options) {
-            decode(0, options);
+        for (const Strategy& strategy : m_strategies) {
+            decode(0, strategy);
         }
         for (int pass = 0; pass < passes(); ++pass) {
             for (StrategyTexts& texts : m_result.strategies) {
@@ -64,8 +63,8 @@ public:
             }
             for (std::size_t i = 0; i < m_result.pairs.sources.size(); ++i) {
                 showProgress(pass, i);
-                for (std::size_t s = 0; s < m_options.size(); ++s) {
-                    keep(m_result.strategies[s], decode(i, m_options[s]));
+                for (std::size_t s = 0; s < m_strategies.size(); ++s) {
+                    keep(m_result.strategies[s], decode(i, m_strategies[s]));
                 }
             }
         }
@@ -77,7 +76,7 @@ private:
 
     void add(const NamedStrategy& strategy) {
         m_result.strategies.emplace_back().name = strategy.first;
-        m_options.push_back(strategy.second);
+        m_strategies.push_back(strategy.second);
     }
 
     void showProgress(int pass, std::size_t text) {
@@ -88,13 +87,13 @@ private:
             "text " + std::to_string(text + 1) + " of " + std::to_string(all));
     }
 
-    PairText decode(std::size_t i, const DraftOptions& options) {
+    PairText decode(std::size_t i, const Strategy& strategy) {
         try {
             return m_pair.decode(
                 {.text = m_result.pairs.sources[i],
                  .maxNew = m_spec.params.at("max_new").get<int>(),
                  .seed = m_spec.seed + i},
-                options);
+                strategy);
         } catch (const InputError& error) {
             throw InputError("text " + std::to_string(i + 1) + ": " + error.what());
         }
@@ -113,7 +112,7 @@ private:
     const Spec& m_spec;
     StudyContext& m_context;
     DecodePair m_pair;
-    std::vector<DraftOptions> m_options; ///< of m_result.strategies
+    std::vector<Strategy> m_strategies; ///< of m_result.strategies
     ComparedTexts m_result;
 };
 
@@ -166,11 +165,10 @@ std::string thresholdName(double fallback, double rollback) {
     return valueText(fallback) + " " + valueText(rollback);
 }
 
-NamedStrategy thresholdStrategy(
-    BildOptions base, double fallback, double rollback, const SamplingOptions& sampling) {
-    base.fallback = fallback;
-    base.rollback = rollback;
-    return {thresholdName(fallback, rollback), bild(base, sampling)};
+NamedStrategy thresholdStrategy(Strategy base, double fallback, double rollback) {
+    base.options.bild.fallback = fallback;
+    base.options.bild.rollback = rollback;
+    return {thresholdName(fallback, rollback), base};
 }
 
 /// Files are read before models are.

@@ -27,7 +27,7 @@ struct StrategyTexts {
 
 struct ComparedTexts {
     ParallelText pairs;
-    Json models;                           ///< big, big_hash, little, little_hash: for records
+    Json models; ///< big, big_hash; little, little_hash, where there is one
     std::vector<StrategyTexts> strategies; ///< the big model alone first
 
     const StrategyTexts& big() const { return strategies.front(); }
@@ -35,15 +35,14 @@ struct ComparedTexts {
     const StrategyTexts& at(const std::string& name) const;
 };
 
-using NamedStrategy = std::pair<std::string, DraftOptions>;
+using NamedStrategy = std::pair<std::string, Strategy>;
 
 inline constexpr const char* kBigAlone = "big";
 
 /// What strategies of such thresholds are called.
 std::string thresholdName(double fallback, double rollback);
 /// A pair of thresholds; all else is of `base`.
-NamedStrategy thresholdStrategy(
-    BildOptions base, double fallback, double rollback, const SamplingOptions& sampling);
+NamedStrategy thresholdStrategy(Strategy base, double fallback, double rollback);
 
 /// Decodes every text that the params name with the big model alone and with each strategy, text by
 /// text in turn, so that what else the machine does falls on all alike, as often as the Spec

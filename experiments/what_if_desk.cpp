@@ -80,6 +80,17 @@ private:
     std::vector<int> m_at;
 };
 
+/// What remembered answers hang on: all but what decides over them.
+Json subjectOf(const Spec& spec, Drafter drafter) {
+    Json params = spec.params;
+    for (const char* deciding :
+         {"strategy", "preset", "alpha_fb", "alpha_rb", "max_run", "metric", "overshoot_guard",
+          "draft_length", "out"}) {
+        params.erase(deciding);
+    }
+    return {params, static_cast<int>(drafter), spec.device, spec.target, spec.threads};
+}
+
 void addPieces(const Tokenizer& tokenizer, Json& answer) {
     Json& pieces = answer.at("pieces");
     for (const Json& row : answer.at("candidates")) {
@@ -98,16 +109,15 @@ void addPieces(const Tokenizer& tokenizer, Json& answer) {
 
 /// One text between two models, and what they are remembered to have said of it.
 struct WhatIfDesk::Subject {
-    Subject(const Spec& spec, ModelCache& models, std::stop_token stop)
+    Subject(const Spec& spec, Drafter drafter, ModelCache& models, std::stop_token stop)
         : run(0, sink, std::move(stop)), exec(contextOf(spec)),
-          context{run, *exec, *exec, models, cache},
-          pair(context, textOf(spec.params, "big"), textOf(spec.params, "little")),
+          context{run, *exec, *exec, models, cache}, pair(context, pairChoiceFrom(spec.params)),
           text(pair.read(
               {.text = textOf(spec.params, "source"),
                .maxNew = spec.params.at("max_new").get<int>(),
                .seed = spec.seed},
-              true, true)),
-          whatIf(pair.models(), text->request, kCandidates) {}
+              {bild({}), drafter})),
+          whatIf(pair.models(drafter), text->request, kCandidates) {}
 
     PairText decode(RunControl& control, const DraftOptions& options, const CallCosts& costs) {
         PairText made{.decoded = whatIf.decode(control, options, costs), .text = {}};
@@ -135,19 +145,12 @@ Json WhatIfDesk::answer(const Json& question, ModelCache& models, const std::sto
     const StudyInfo& info = studies().at(kStudy).info();
     requireValid(spec, info);
     spec = withDefaults(spec, info);
-    const DraftOptions options = strategyFrom(textOf(spec.params, "strategy"), spec.params);
+    const Strategy strategy = strategyFrom(textOf(spec.params, "strategy"), spec.params);
     const CallCosts costs = callCostsFromJson(question.at("costs"));
-    const Json key{
-        spec.params.at("big"),
-        spec.params.at("little"),
-        spec.params.at("source"),
-        spec.params.at("max_new"),
-        spec.device,
-        spec.target,
-        spec.threads};
+    const Json key = subjectOf(spec, strategy.drafter);
     if (m_subject == nullptr || m_subject->key != key) {
-        m_subject.reset();
-        auto subject = std::make_unique<Subject>(spec, models, stop);
+        m_subject.reset(); // its memory goes first
+        auto subject = std::make_unique<Subject>(spec, strategy.drafter, models, stop);
         subject->key = key;
         m_subject = std::move(subject);
     }
@@ -155,9 +158,9 @@ Json WhatIfDesk::answer(const Json& question, ModelCache& models, const std::sto
     RunControl run(0, subject.sink, stop);
     const std::int64_t before =
         subject.whatIf.little().prefixes() + subject.whatIf.big().prefixes();
-    const PairText text = subject.decode(run, options, costs);
+    const PairText text = subject.decode(run, strategy.options, costs);
     const PairText alone = subject.decode(run, bigAlone(), costs);
-    Json answer = decodedMetrics(subject.pair.tokenizer(), options, text, alone);
+    Json answer = decodedMetrics(subject.pair.tokenizer(), strategy.options, text, alone);
     answer["computed"] =
         subject.whatIf.little().prefixes() + subject.whatIf.big().prefixes() - before;
     Candidates(subject.whatIf, text.decoded.log).putInto(answer);

@@ -94,7 +94,7 @@ bool isModelFile(const std::filesystem::path& path) {
     static constexpr std::array<std::string_view, 5> kExtensions{
         ".safetensors", ".json", ".model", ".txt", ".gguf"};
     const std::string name = path.filename().string();
-    return name != "reference.safetensors" && name != "training.json" &&
+    return name != "reference.safetensors" && name != "training.json" && name != "tuned.json" &&
            std::ranges::find(kExtensions, path.extension().string()) != kExtensions.end();
 }
 

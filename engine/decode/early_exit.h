@@ -9,7 +9,8 @@
 namespace lathe {
 
 /// A decoder whose head can be read behind its first layers: the little model of a pair is then a
-/// part of the big one and needs no weights of its own.
+/// part of the big one and needs no weights of its own. A model that was not trained for it says
+/// little of worth there: its head was only ever read behind the last layer.
 /// @see Big Little Decoder, section 7.4 (early exit)
 class EarlyExitDecoder : public Decoder {
 public:

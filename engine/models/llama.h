@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "engine/decode/decoder.h"
 #include "engine/decode/draft_maker.h"
+#include "engine/decode/early_exit.h"
 #include "engine/io/checkpoint.h"
 #include "engine/models/llama_config.h"
 #include "engine/models/reference_layout.h"
@@ -32,7 +32,7 @@ struct LlamaBlock {
 };
 
 /// The LLaMA family: RMSNorm, rotary positions, grouped-query attention, SwiGLU.
-class LlamaModel : public Decoder, public DraftMaker {
+class LlamaModel : public EarlyExitDecoder, public DraftMaker {
 public:
     /// Matrices stay as stored (F32, F16, BF16, or quantized by saveQuantized), on the CPU in
     /// mapped memory; norms and biases become F32. Values are not looked at. Modules in
@@ -74,10 +74,7 @@ public:
 
     /// The block matrices that quantizers replace, in order, by Hugging Face name
     /// ("model.layers.0.self_attn.q_proj"). Embedding, head and norms are not among them.
-    struct Module {
-        std::string name;
-        Linear* linear;
-    };
+    using Module = NamedLinear;
     std::vector<Module> modules();
     std::vector<std::pair<std::string, const Linear*>> modules() const;
 
@@ -89,6 +86,9 @@ public:
     /// A model that shares every tensor with this one; replacing a module's weight leaves the
     /// original as it is.
     std::unique_ptr<LlamaModel> share() const;
+
+    int layers() const override { return m_config.layers; }
+    std::unique_ptr<Decoder> firstLayers(int count) const override;
 
     /// All weights as held in memory (saveQuantized writes the same bytes), embedding, head (once
     /// when tied), norms and biases included.

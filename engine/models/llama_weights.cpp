@@ -24,26 +24,6 @@ void visitModules(Block& block, std::size_t layer, Visit visit) {
     visit(at + "mlp.down_proj", block.down);
 }
 
-Linear shared(const Linear& linear) {
-    Linear copy;
-    copy.weight = lathe::share(linear.weight);
-    if (linear.bias) {
-        copy.bias = linear.bias->share();
-    }
-    return copy;
-}
-
-std::optional<Linear> shared(const std::optional<Linear>& linear) {
-    return linear ? std::optional(shared(*linear)) : std::nullopt;
-}
-
-void fuse(ExecContext& context, std::span<Linear* const> members, std::optional<Linear>& fused) {
-    const std::vector<const Linear*> held(members.begin(), members.end());
-    if (!fused || !holdsRows(*fused, held)) {
-        fused = fuseRows(context, members);
-    }
-}
-
 std::int64_t elements(const Linear& linear) {
     return outFeatures(linear.weight) * inFeatures(linear.weight) +
            (linear.bias ? linear.bias->shape().elementCount() : 0);
@@ -80,8 +60,8 @@ void LlamaModel::fuseProducts(ExecContext& context) {
     for (LlamaBlock& block : m_blocks) {
         const std::array<Linear*, 3> qkv{&block.q, &block.k, &block.v};
         const std::array<Linear*, 2> gateUp{&block.gate, &block.up};
-        fuse(context, qkv, block.qkv);
-        fuse(context, gateUp, block.gateUp);
+        fuseAgain(context, qkv, block.qkv);
+        fuseAgain(context, gateUp, block.gateUp);
     }
 }
 
@@ -94,24 +74,32 @@ std::unique_ptr<LlamaModel> LlamaModel::share() const {
     other->m_finalNorm = m_finalNorm.share();
     other->m_frequencies = m_frequencies.share();
     if (m_head) {
-        other->m_head = shared(*m_head);
+        other->m_head = lathe::share(*m_head);
     }
     for (const LlamaBlock& block : m_blocks) {
         LlamaBlock copy;
         copy.inputNorm = block.inputNorm.share();
         copy.postAttentionNorm = block.postAttentionNorm.share();
-        copy.q = shared(block.q);
-        copy.k = shared(block.k);
-        copy.v = shared(block.v);
-        copy.o = shared(block.o);
-        copy.gate = shared(block.gate);
-        copy.up = shared(block.up);
-        copy.down = shared(block.down);
-        copy.qkv = shared(block.qkv);
-        copy.gateUp = shared(block.gateUp);
+        copy.q = lathe::share(block.q);
+        copy.k = lathe::share(block.k);
+        copy.v = lathe::share(block.v);
+        copy.o = lathe::share(block.o);
+        copy.gate = lathe::share(block.gate);
+        copy.up = lathe::share(block.up);
+        copy.down = lathe::share(block.down);
+        copy.qkv = lathe::share(block.qkv);
+        copy.gateUp = lathe::share(block.gateUp);
         other->m_blocks.push_back(std::move(copy));
     }
     return other;
+}
+
+std::unique_ptr<Decoder> LlamaModel::firstLayers(int count) const {
+    checkFirstLayers(count);
+    std::unique_ptr<LlamaModel> exit = share();
+    exit->m_blocks.erase(exit->m_blocks.begin() + count, exit->m_blocks.end());
+    exit->m_config.layers = count;
+    return exit;
 }
 
 std::int64_t LlamaModel::weightBytes() const {

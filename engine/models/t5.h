@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "engine/decode/decoder.h"
 #include "engine/decode/draft_maker.h"
+#include "engine/decode/early_exit.h"
 #include "engine/decode/encoder.h"
 #include "engine/io/checkpoint.h"
 #include "engine/models/t5_config.h"
@@ -10,6 +10,8 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace lathe {
@@ -45,7 +47,7 @@ struct T5Stack {
 /// T5 and mT5: RMSNorm before every layer, biases by distance instead of positions, no scaling of
 /// scores, ReLU or gated feed-forward layers.
 /// @see T5 (arXiv 1910.10683), v1.1 and mT5 (arXiv 2010.11934)
-class T5Model : public Decoder, public Encoder, public DraftMaker {
+class T5Model : public EarlyExitDecoder, public Encoder, public DraftMaker {
 public:
     T5Model();
     /// Matrices stay as stored (F32, F16 or BF16); norms and biases become F32. A context's
@@ -79,6 +81,26 @@ public:
     std::vector<DraftedRow> makeDrafts(
         ExecContext& context, DecoderState& state, std::span<const TokenId> tokens,
         const DraftLimits& limits, std::int64_t columns) const override;
+
+    /// The matrices of the blocks of both stacks, in order, by Hugging Face name
+    /// ("decoder.block.0.layer.1.EncDecAttention.q"). Embedding, head and norms are not among them.
+    /// Products that are laid together are taken apart, since their weights are about to be
+    /// replaced: call fuseProducts afterwards.
+    using Module = NamedLinear;
+    std::vector<Module> modules();
+    std::vector<std::pair<std::string, const Linear*>> modules() const;
+
+    /// Lays q, k and v, and both halves of a gated layer, of the decoder's blocks together in
+    /// memory, so that one fresh token is multiplied with each group once. `load` does so.
+    void fuseProducts(ExecContext& context);
+
+    /// A model that shares every tensor with this one; replacing a module's weight leaves the
+    /// original as it is.
+    std::unique_ptr<T5Model> share() const;
+
+    int layers() const override { return m_config.decoderLayers; }
+    /// A T5Model with the encoder of this one.
+    std::unique_ptr<Decoder> firstLayers(int count) const override;
 
     /// All weights as held in memory, the embedding once when the head is tied to it.
     std::int64_t weightBytes() const;

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a checkpoint to a T5Model, and what its weights take.
+// From a checkpoint to a T5Model, and what it will take.
 #include "engine/core/check.h"
 #include "engine/models/forward_slots.h"
 #include "engine/models/t5.h"
 #include "engine/models/weight_loader.h"
-#include "engine/nn/fused_rows.h"
 #include "kernels/ops/embedding/embedding.h"
 #include "kernels/ops/transpose/transpose.h"
 
-#include <algorithm>
-#include <array>
 #include <cmath>
 #include <string>
 
@@ -19,35 +16,6 @@ namespace {
 
 /// Caches that a model must leave room for when it is loaded.
 constexpr std::int64_t kPositionsAtLoad = 1024;
-
-std::int64_t bytesOf(const Tensor& tensor) { return static_cast<std::int64_t>(tensor.bytes()); }
-
-/// The matrices that one row of a block's own stack is multiplied with; the source's keys and
-/// values are not among them.
-std::vector<const Linear*> stepMatrices(const T5Block& block) {
-    std::vector<const Linear*> all{&block.self.q, &block.self.k, &block.self.v, &block.self.o};
-    if (block.source) {
-        all.insert(all.end(), {&block.source->q, &block.source->o});
-    }
-    all.push_back(&block.in);
-    if (block.up) {
-        all.push_back(&*block.up);
-    }
-    all.push_back(&block.out);
-    return all;
-}
-
-std::int64_t stepBytesOf(const T5Stack& stack) {
-    std::int64_t sum = bytesOf(stack.finalNorm);
-    for (const T5Block& block : stack.blocks) {
-        for (const Linear* linear : stepMatrices(block)) {
-            sum += storedBytes(linear->weight);
-        }
-        sum += bytesOf(block.self.norm) + bytesOf(block.feedForwardNorm) +
-               (block.source ? bytesOf(block.source->norm) : 0);
-    }
-    return sum;
-}
 
 } // namespace
 
@@ -79,7 +47,7 @@ public:
         scaleHead();
         m_model->m_encoder.bias = biases(m_encoderTable, true);
         m_model->m_decoder.bias = biases(m_decoderTable, false);
-        fuseProducts();
+        m_model->fuseProducts(m_context);
         return std::move(m_model);
     }
 
@@ -152,17 +120,6 @@ private:
         m_context.synchronize(); // before the scratch memory is given back
         return turned;
     }
-    /// The products of one fresh token together; the encoder never has one row.
-    void fuseProducts() {
-        for (T5Block& block : m_model->m_decoder.blocks) {
-            const std::array<Linear*, 3> qkv{&block.self.q, &block.self.k, &block.self.v};
-            block.self.qkv = fuseRows(m_context, qkv);
-            if (block.up) {
-                const std::array<Linear*, 2> gateUp{&block.in, &*block.up};
-                block.gateUp = fuseRows(m_context, gateUp);
-            }
-        }
-    }
 
     ExecContext& m_context;
     std::unique_ptr<T5Model> m_model;
@@ -176,19 +133,6 @@ std::unique_ptr<T5Model> T5Model::load(const Checkpoint& checkpoint, ExecContext
         checkpoint.path().string(), estimateT5Bytes(checkpoint, kPositionsAtLoad),
         deviceInfo(context.device()));
     return T5Loader(checkpoint, context).load();
-}
-
-std::int64_t T5Model::stepBytes() const {
-    return stepBytesOf(m_decoder) + (m_head ? storedBytes(m_head->weight) : bytesOf(m_embedding));
-}
-
-std::int64_t T5Model::weightBytes() const {
-    std::int64_t sum = stepBytes() + stepBytesOf(m_encoder) + (m_head ? bytesOf(m_embedding) : 0) +
-                       bytesOf(m_encoder.bias) + bytesOf(m_decoder.bias);
-    for (const T5Block& block : m_decoder.blocks) {
-        sum += storedBytes(block.source->k.weight) + storedBytes(block.source->v.weight);
-    }
-    return sum;
 }
 
 std::int64_t estimateT5Bytes(const Checkpoint& checkpoint, std::int64_t positions) {

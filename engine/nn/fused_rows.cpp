@@ -217,6 +217,14 @@ bool holdsRows(const Linear& fused, std::span<const Linear* const> members) {
     return from == all.shape[0];
 }
 
+void fuseAgain(
+    ExecContext& context, std::span<Linear* const> members, std::optional<Linear>& fused) {
+    const std::vector<const Linear*> held(members.begin(), members.end());
+    if (!fused || !holdsRows(*fused, held)) {
+        fused = fuseRows(context, members);
+    }
+}
+
 void appendIdentity(const Linear& linear, std::vector<std::uintptr_t>& list) {
     const auto add = [&list](const ConstView& view) {
         list.push_back(reinterpret_cast<std::uintptr_t>(view.data));

@@ -20,6 +20,10 @@ std::optional<Linear> fuseRows(ExecContext& context, std::span<Linear* const> me
 /// Whether `fused` still says what the members say: none got another weight since.
 bool holdsRows(const Linear& fused, std::span<const Linear* const> members);
 
+/// Makes `fused` anew unless it still holds the members' rows. @see fuseRows
+void fuseAgain(
+    ExecContext& context, std::span<Linear* const> members, std::optional<Linear>& fused);
+
 /// Appends the addresses that a product with `linear` reads and the sizes that its kernels depend
 /// on: equal lists mean that recorded launches stay valid.
 void appendIdentity(const Linear& linear, std::vector<std::uintptr_t>& list);

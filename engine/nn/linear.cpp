@@ -155,4 +155,16 @@ void Linear::apply(ExecContext& context, ConstView x, TensorView y) const {
         weight);
 }
 
+Linear share(const Linear& linear) {
+    Linear copy{.weight = share(linear.weight)};
+    if (linear.bias) {
+        copy.bias = linear.bias->share();
+    }
+    return copy;
+}
+
+std::optional<Linear> share(const std::optional<Linear>& linear) {
+    return linear ? std::optional(share(*linear)) : std::nullopt;
+}
+
 } // namespace lathe

@@ -75,6 +75,9 @@ class DecodeCompare : public Study {
 public:
     const StudyInfo& info() const override { return m_info; }
     std::vector<Json> cells(const Spec& spec) const override;
+    std::vector<std::filesystem::path> inputFiles(const Spec& spec) const override {
+        return presetFiles(spec.params);
+    }
     Json run(const Spec& spec, StudyContext& context) const override;
 
 private:

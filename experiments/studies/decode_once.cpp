@@ -32,7 +32,8 @@ StudyInfo describeStudy() {
              .kind = ParamKind::Choice,
              .defaultValue = "bild",
              .help = "Who writes: one model alone, both with fallback and rollback, rejection "
-                     "sampling, or drafts copied from the text",
+                     "sampling, drafts copied from the text, or the big model with drafts of its "
+                     "own, quantized (self) or of its first layers (early-exit)",
              .choices = strategyNames(),
              .sweep = true}}};
     append(info.params, strategyParams());
@@ -53,15 +54,19 @@ void emitStep(StudyContext& context, const Tokenizer& tokenizer, const DecodeEve
     context.run.emit(DecodeStep{event, pieceOf(event.token), pieceOf(event.argmaxL)});
 }
 
-/// First calls allocate and touch memory: both models make a few before anything is timed.
-void warmUp(DecodePair& pair, PairRequest request) {
+/// First calls allocate and touch memory: all models make a few before anything is timed.
+void warmUp(DecodePair& pair, PairRequest request, const Strategy& strategy) {
     request.maxNew = std::min(request.maxNew, kWarmUpTokens);
-    pair.decode(request, lossless(kWarmUpTokens));
+    pair.decode(request, strategy);
+    pair.decode(request, {bigAlone()});
 }
 
 class DecodeOnce : public Study {
 public:
     const StudyInfo& info() const override { return m_info; }
+    std::vector<std::filesystem::path> inputFiles(const Spec& spec) const override {
+        return presetFiles(spec.params);
+    }
     Json run(const Spec& spec, StudyContext& context) const override;
 
 private:
@@ -74,25 +79,26 @@ Json DecodeOnce::run(const Spec& spec, StudyContext& context) const {
     LATHE_CHECK(
         out.empty() || out.extension() == ".json" || out.extension() == ".csv",
         "--out " + out.string() + " is neither .json nor .csv");
-    const DraftOptions options = strategyFrom(textOf(params, "strategy"), params);
-    DecodePair pair(context, textOf(params, "big"), textOf(params, "little"));
+    const Strategy strategy = strategyFrom(textOf(params, "strategy"), params);
+    DecodePair pair(context, pairChoiceFrom(params));
     const PairRequest request{
         .text = textOf(params, "source"),
         .maxNew = params.at("max_new").get<int>(),
         .seed = spec.seed};
     context.run.progress(0.1, "decoding");
-    warmUp(pair, request);
-    const PairText result = pair.decode(request, options, [&](const DecodeEvent& event) {
+    warmUp(pair, request, strategy);
+    const PairText result = pair.decode(request, strategy, [&](const DecodeEvent& event) {
         emitStep(context, pair.tokenizer(), event);
     });
     context.run.progress(0.7, "comparing with the big model alone");
     const bool isAlone = textOf(params, "strategy") == kBigAlone;
-    const PairText alone = isAlone ? result : pair.decode(request, bigAlone(options.sampling));
+    const PairText alone =
+        isAlone ? result : pair.decode(request, {bigAlone(strategy.options.sampling)});
     if (!out.empty()) {
         const DecodeLog& log = result.decoded.log;
         writeWhole(out, out.extension() == ".csv" ? toCsv(log) : dumpJson(toJson(log)) + "\n");
     }
-    return decodedMetrics(pair.tokenizer(), options, result, alone);
+    return decodedMetrics(pair.tokenizer(), strategy.options, result, alone);
 }
 
 } // namespace

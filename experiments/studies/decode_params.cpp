@@ -3,7 +3,9 @@
 
 #include "engine/core/check.h"
 #include "engine/core/decode_log.h"
+#include "engine/core/hash.h"
 #include "engine/io/mapped_file.h"
+#include "engine/quant/quantizer.h"
 #include "experiments/metrics.h"
 #include "experiments/studies/params.h"
 
@@ -16,14 +18,42 @@ namespace {
 /// A preset file is a page of text.
 constexpr std::size_t kMostPresetBytes = 1 << 20;
 
-BildOptions presetFrom(const std::string& name) {
-    if (isPresetName(name)) {
+std::filesystem::path tunedFile(const Json& params) {
+    const std::string little = textOf(params, "little");
+    LATHE_CHECK(!little.empty(), "--preset tuned is the one of a pair; name its --little");
+    std::filesystem::path file = resolveModel(little) / "tuned.json";
+    LATHE_CHECK(
+        std::filesystem::is_regular_file(file),
+        "there is no tuned preset for " + little + " (" + file.string() +
+            "); make one with decode.tune --out FILE and name it with --preset FILE");
+    return file;
+}
+
+/// Thresholds say something of the two models that they were chosen for alone.
+void requireTunedFor(const BildPreset& preset, const Json& params, const std::string& file) {
+    for (const char* which : {"big", "little"}) {
+        const std::string name = textOf(params, which);
+        const Json& made = preset.provenance;
+        const std::string hash = std::string(which) + "_hash";
+        LATHE_CHECK(
+            made.is_object() && made.value(hash, "") == hashPath(resolveModel(name)),
+            "the tuned preset " + file + " was made for another " + which + " model than " + name +
+                "; make one with decode.tune --out FILE and name it with --preset FILE");
+    }
+}
+
+BildOptions presetFrom(const Json& params) {
+    const std::string name = textOf(params, "preset");
+    const std::vector<std::filesystem::path> files = presetFiles(params);
+    if (files.empty()) {
         return bildPreset(name);
     }
-    LATHE_CHECK(
-        std::filesystem::is_regular_file(name),
-        "--preset " + name + " is neither strict, paper or reference nor a file");
-    return bildPresetFromText(readTextFile(name, kMostPresetBytes), name).options;
+    const std::string file = files.front().string();
+    const BildPreset preset = bildPresetFromText(readTextFile(file, kMostPresetBytes), file);
+    if (name == kTunedPreset) {
+        requireTunedFor(preset, params, file);
+    }
+    return preset.options;
 }
 
 /// Null: not given.
@@ -37,8 +67,8 @@ std::vector<ParamSpec> thresholdParams(bool sweep) {
         {.name = "preset",
          .kind = ParamKind::Text,
          .defaultValue = "strict",
-         .help = "strict, paper, reference or the file of a tuned preset; what is given beside it "
-                 "holds"},
+         .help = "strict, paper, reference, tuned (what comes with the little model) or the file "
+                 "of a preset; what is given beside it holds"},
         {.name = "alpha_fb",
          .kind = ParamKind::Real,
          .help = "Fall back to the big model when the little one's largest probability is below; "
@@ -69,9 +99,72 @@ std::vector<ParamSpec> thresholdParams(bool sweep) {
          .advanced = true}};
 }
 
+/// Methods of quantization that need the weights alone.
+std::vector<std::string> plainMethods() {
+    std::vector<std::string> names;
+    for (const auto& method : quantizers().all()) {
+        if (!method->info().usesSensitivity) {
+            names.push_back(method->info().id);
+        }
+    }
+    return names;
+}
+
+std::vector<ParamSpec> drafterParams() {
+    return {
+        {.name = "self_method",
+         .kind = ParamKind::Choice,
+         .defaultValue = "rtn",
+         .help = "How the copy of the big model is quantized that drafts for it; self",
+         .choices = plainMethods(),
+         .advanced = true},
+        {.name = "self_bits",
+         .kind = ParamKind::Integer,
+         .defaultValue = 4,
+         .help = "Of a weight of the copy; self",
+         .unit = "bit",
+         .minimum = 2,
+         .maximum = 8,
+         .advanced = true},
+        {.name = "exit_layer",
+         .kind = ParamKind::Integer,
+         .defaultValue = 0,
+         .help = "Layers of the big model that draft for it; 0: half of them; early-exit",
+         .minimum = 0,
+         .maximum = 1 << 10,
+         .advanced = true}};
+}
+
+/// @throws InputError for the little model where none is named.
+Drafter drafterOf(const std::string& strategy, const Json& params) {
+    if (strategy == "self") {
+        return Drafter::Copy;
+    }
+    if (strategy == "early-exit") {
+        return Drafter::FirstLayers;
+    }
+    LATHE_CHECK(
+        !textOf(params, "little").empty(),
+        "with " + strategy + " a little model drafts; name one with --little");
+    return Drafter::Little;
+}
+
 } // namespace
 
-std::vector<std::string> strategyNames() { return {"big", "little", "bild", "lossless", "lookup"}; }
+std::vector<std::string> strategyNames() {
+    return {"big", "little", "bild", "lossless", "lookup", "self", "early-exit"};
+}
+
+ParamSpec drafterParam() {
+    return {
+        .name = "drafter",
+        .kind = ParamKind::Choice,
+        .defaultValue = "bild",
+        .help =
+            "Who drafts: the little model (bild), a quantized copy of the big one (self) or its "
+            "first layers (early-exit)",
+        .choices = {"bild", "self", "early-exit"}};
+}
 
 ParamSpec maxNewParam() {
     return {
@@ -93,10 +186,10 @@ std::vector<ParamSpec> strategyParams(bool sweep) {
          .required = true},
         {.name = "little",
          .kind = ParamKind::Model,
-         .help = "Model that drafts; a quantized copy of the big one is one, too",
-         .choices = {kTranslates},
-         .required = true}};
+         .help = "Model that drafts; not for self and early-exit, where the big one drafts itself",
+         .choices = {kTranslates}}};
     append(params, thresholdParams(sweep));
+    append(params, drafterParams());
     append<ParamSpec>(
         params, {{.name = "draft_length",
                   .kind = ParamKind::Integer,
@@ -124,6 +217,19 @@ std::vector<ParamSpec> strategyParams(bool sweep) {
                   .help = "Draw from the likeliest tokens that reach this probability together",
                   .minimum = 1e-6,
                   .maximum = 1.0,
+                  .advanced = true},
+                 {.name = "repetition_penalty",
+                  .kind = ParamKind::Real,
+                  .defaultValue = 1.0,
+                  .help = "Factor of the logarithms of the probabilities of ids that the text has, "
+                          "in every row of both models; 1: none",
+                  .minimum = 0.01,
+                  .maximum = 100.0,
+                  .advanced = true},
+                 {.name = "ban",
+                  .kind = ParamKind::Text,
+                  .defaultValue = "",
+                  .help = "Words or pieces that neither model may write, as in dog,cat",
                   .advanced = true}});
     return params;
 }
@@ -143,8 +249,22 @@ bool isPresetName(const std::string& name) {
     return name == "strict" || name == "paper" || name == "reference";
 }
 
+std::vector<std::filesystem::path> presetFiles(const Json& params) {
+    const std::string name = textOf(params, "preset");
+    if (isPresetName(name)) {
+        return {};
+    }
+    if (name == kTunedPreset) {
+        return {tunedFile(params)};
+    }
+    LATHE_CHECK(
+        std::filesystem::is_regular_file(name),
+        "--preset " + name + " is neither strict, paper, reference or tuned nor a file");
+    return {name};
+}
+
 BildOptions bildFrom(const Json& params) {
-    BildOptions options = presetFrom(textOf(params, "preset"));
+    BildOptions options = presetFrom(params);
     if (const Json* fallback = given(params, "alpha_fb")) {
         options.fallback = fallback->get<double>();
     }
@@ -164,23 +284,36 @@ BildOptions bildFrom(const Json& params) {
     return options;
 }
 
-DraftOptions strategyFrom(const std::string& name, const Json& params) {
+Strategy strategyFrom(const std::string& name, const Json& params) {
     const SamplingOptions sampling = samplingFrom(params);
     const int drafts = params.at("draft_length").get<int>();
     if (name == "big") {
-        return bigAlone(sampling);
-    }
-    if (name == "little") {
-        return littleAlone(sampling);
-    }
-    if (name == "lossless") {
-        return lossless(drafts, sampling);
+        return {bigAlone(sampling)};
     }
     if (name == "lookup") {
-        return promptLookup(drafts, sampling);
+        return {promptLookup(drafts, sampling)};
     }
-    LATHE_CHECK(name == "bild", "there is no strategy '" + name + "'");
-    return bild(bildFrom(params), sampling);
+    const Drafter drafter = drafterOf(name, params);
+    if (name == "little") {
+        return {littleAlone(sampling), drafter};
+    }
+    if (name == "lossless") {
+        return {lossless(drafts, sampling), drafter};
+    }
+    LATHE_CHECK(
+        name == "bild" || drafter != Drafter::Little, "there is no strategy '" + name + "'");
+    return {bild(bildFrom(params), sampling), drafter};
+}
+
+PairChoice pairChoiceFrom(const Json& params) {
+    return {
+        .big = textOf(params, "big"),
+        .little = textOf(params, "little"),
+        .copy =
+            {.method = textOf(params, "self_method"), .bits = params.at("self_bits").get<int>()},
+        .repetitionPenalty = params.at("repetition_penalty").get<double>(),
+        .banned = listItems(textOf(params, "ban")),
+        .exitLayer = params.at("exit_layer").get<int>()};
 }
 
 std::vector<MetricInfo> countMetrics() {

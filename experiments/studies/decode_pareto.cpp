@@ -24,7 +24,8 @@ StudyInfo describeStudy() {
         .params = pairParams()};
     append(info.params, strategyParams(true));
     append<ParamSpec>(
-        info.params, {{.name = "beside",
+        info.params, {drafterParam(),
+                      {.name = "beside",
                        .kind = ParamKind::Text,
                        .defaultValue = "",
                        .help = "All pairs of thresholds; filled in from --alpha-fb and --alpha-rb",
@@ -42,6 +43,9 @@ class DecodePareto : public Study {
 public:
     const StudyInfo& info() const override { return m_info; }
     std::vector<Json> cells(const Spec& spec) const override;
+    std::vector<std::filesystem::path> inputFiles(const Spec& spec) const override {
+        return presetFiles(spec.params);
+    }
     Json run(const Spec& spec, StudyContext& context) const override;
 
 private:
@@ -70,12 +74,11 @@ std::vector<Json> DecodePareto::cells(const Spec& spec) const {
 
 /// Metrics of all strategies, the big model alone first.
 std::vector<Json> metricsOfAll(const Spec& spec, StudyContext& context) {
-    const BildOptions base = bildFrom(spec.params);
-    const SamplingOptions sampling = samplingFrom(spec.params);
+    const Strategy base = strategyFrom(textOf(spec.params, "drafter"), spec.params);
     std::vector<NamedStrategy> strategies;
     for (const Json& pair : parseJson(textOf(spec.params, "beside"), "beside")) {
         strategies.push_back(
-            thresholdStrategy(base, pair.at(0).get<double>(), pair.at(1).get<double>(), sampling));
+            thresholdStrategy(base, pair.at(0).get<double>(), pair.at(1).get<double>()));
     }
     const ComparedTexts compared = compareStrategies(spec, context, strategies);
     std::vector<Json> all;
