@@ -11,7 +11,9 @@ namespace lathe {
 namespace {
 
 QAccessibleInterface* makeChart(const QString& className, QObject* object) {
-    if (className == QLatin1String("QCustomPlot") && object != nullptr && object->isWidgetType()) {
+    const bool chart = className == QLatin1String("QCustomPlot") ||
+                       className == QLatin1String("lathe::PaintedChart");
+    if (chart && object != nullptr && object->isWidgetType()) {
         return new QAccessibleWidget(static_cast<QWidget*>(object), QAccessible::Chart);
     }
     return nullptr;

@@ -3,7 +3,8 @@
 
 namespace lathe {
 
-/// Makes every QCustomPlot a chart for screen readers (QCustomPlot itself says nothing). May be
+/// Makes every QCustomPlot and PaintedChart a chart for screen readers (a QCustomPlot itself says
+/// nothing). May be
 /// called again; the factory is installed once.
 void installPlotAccessibility();
 

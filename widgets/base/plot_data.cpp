@@ -155,10 +155,13 @@ ShownData shownData(const std::vector<PlotSeries>& series, const PlotAxes& axes)
                 point.yLow = data.yFloor.value_or(point.y * 0.1);
             }
             if (std::isfinite(point.x)) {
-                x.take(std::isfinite(point.y) ? point.x : kNaN);
+                const double half = one.bars ? 0.5 : 0.0;
+                x.take(std::isfinite(point.y) ? point.x - half : kNaN);
+                x.take(std::isfinite(point.y) ? point.x + half : kNaN);
                 shown.points.push_back(point);
             }
             y.take(point.y);
+            y.take(one.bars && !axes.yLog ? 0.0 : kNaN);
             y.take(point.yLow);
             y.take(point.yHigh);
         }

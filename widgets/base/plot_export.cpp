@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/base/plot_export.h"
 
+#include "widgets/base/picture_file.h"
 #include "widgets/base/theme.h"
 
 #include <QBuffer>
 #include <QCoreApplication>
 #include <QFileInfo>
 #include <QPdfWriter>
-#include <QSaveFile>
-#include <QSvgGenerator>
 
 namespace lathe {
 
@@ -64,18 +63,8 @@ void PlotPrinter::paint(QPaintDevice& device, QSize pixels) {
 }
 
 QByteArray PlotPrinter::svg(QSize pixels) {
-    QByteArray bytes;
-    QBuffer buffer(&bytes);
-    buffer.open(QIODevice::WriteOnly);
-    QSvgGenerator generator;
-    generator.setOutputDevice(&buffer);
-    generator.setSize(pixels);
-    generator.setViewBox(QRect(QPoint(0, 0), pixels));
-    generator.setResolution(qRound(kLogicalDpi));
-    generator.setTitle(m_document.axes.title);
-    generator.setDescription(m_document.provenance);
-    paint(generator, pixels);
-    return bytes;
+    const auto draw = [this](QPaintDevice& device, QSize size) { paint(device, size); };
+    return svgBytes({m_document.axes.title, m_document.provenance, draw}, pixels);
 }
 
 QByteArray PlotPrinter::pdf(QSize pixels) {
@@ -117,11 +106,7 @@ QString PlotPrinter::write(const QString& path, QSize pixels, double scale) {
     } else {
         return tr("%1: the ending must be .png, .svg, .pdf, .csv or .json").arg(path);
     }
-    QSaveFile file(path);
-    if (!file.open(QIODevice::WriteOnly) || file.write(bytes) != bytes.size() || !file.commit()) {
-        return tr("%1: %2").arg(path, file.errorString());
-    }
-    return {};
+    return writeBytes(path, bytes);
 }
 
 std::unique_ptr<QMimeData> PlotPrinter::mimeData(QSize pixels) {

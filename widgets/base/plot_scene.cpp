@@ -19,6 +19,7 @@ constexpr std::size_t kMaxLabels = 200;
 constexpr std::size_t kSmoothPoints = 1000; ///< above, curves are drawn without anti-aliasing
 constexpr double kMarkSize = 8.0;
 constexpr double kFitMargin = 0.07;
+constexpr double kBarWidth = 0.8;
 
 struct Shape {
     QCPScatterStyle::ScatterShape shape;
@@ -165,6 +166,12 @@ void PlotScene::addSeries(std::size_t index) {
         keys.append(point.x);
         values.append(point.y);
     }
+    if (series.bars) {
+        addBars(index, keys, values);
+        addSelected(index, colourOf(series));
+        addLabels(index);
+        return;
+    }
     const bool smooth = series.points.size() <= kSmoothPoints;
     QCPGraph* graph = m_plot.addGraph();
     graph->setName(series.name);
@@ -187,6 +194,23 @@ void PlotScene::addSeries(std::size_t index) {
     addErrorBars(index, colour);
     addSelected(index, colourOf(series));
     addLabels(index);
+}
+
+void PlotScene::addBars(
+    std::size_t index, const QVector<double>& keys, const QVector<double>& values) {
+    const PlotSeries& series = m_series[index];
+    const QColor colour = faded(colourOf(series), dims());
+    QColor fill = colour;
+    fill.setAlphaF(colour.alphaF() * 0.55F);
+    auto* bars = new QCPBars(m_plot.xAxis, m_plot.yAxis);
+    bars->setName(series.name);
+    bars->setWidth(kBarWidth);
+    bars->setPen(QPen(colour, 1.2));
+    bars->setBrush(fill);
+    bars->setData(keys, values, true);
+    if (!inLegend(series)) {
+        bars->removeFromLegend();
+    }
 }
 
 /// The legend's line of a dimmed series: a graph without points in the full colour.
@@ -345,6 +369,10 @@ void PlotScene::fitRanges() {
     }
     m_plot.xAxis->setRange(fitted(m_shown.xMin, m_shown.xMax, m_axes.xLog && m_shown.xMin > 0.0));
     m_plot.yAxis->setRange(fitted(m_shown.yMin, m_shown.yMax, m_axes.yLog && m_shown.yMin > 0.0));
+    const bool bars = std::ranges::any_of(m_series, &PlotSeries::bars);
+    if (bars && !m_axes.yLog && m_shown.yMin == 0.0) { // they stand on the axis
+        m_plot.yAxis->setRangeLower(0.0);
+    }
 }
 
 void PlotScene::setGridVisible(bool visible) {

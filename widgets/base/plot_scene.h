@@ -48,6 +48,7 @@ public:
 private:
     void rebuild();
     void addSeries(std::size_t index);
+    void addBars(std::size_t index, const QVector<double>& keys, const QVector<double>& values);
     void addErrorBars(std::size_t index, const QColor& colour);
     void addSelected(std::size_t index, const QColor& colour);
     void addLabels(std::size_t index);
