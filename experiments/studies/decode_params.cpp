@@ -114,7 +114,7 @@ std::vector<ParamSpec> drafterParams() {
     return {
         {.name = "self_method",
          .kind = ParamKind::Choice,
-         .defaultValue = "rtn",
+         .defaultValue = "kmeans",
          .help = "How the copy of the big model is quantized that drafts for it; self",
          .choices = plainMethods(),
          .advanced = true},

@@ -27,8 +27,8 @@ public:
         m_encoder = encoder;
         return state;
     }
-    ConstView forward(ExecContext& context, std::span<const DecodeSlot> slots) const override {
-        return m_inner.forward(context, slots);
+    ConstView forward(ExecContext& context, std::span<const DecodeSlot> batch) const override {
+        return m_inner.forward(context, batch);
     }
     /// Whether the cache begins with what the tokens make in one call, to the bit.
     bool holds(ExecContext& context, std::span<const TokenId> tokens) const {
@@ -96,7 +96,7 @@ void CacheOracleTest::check(
     std::vector<BildOptions> all;
     for (const char* preset : {"strict", "reference"}) {
         for (const double fallback : {0.0, 0.04, 0.2}) {
-            for (const double rollback : {0.0, 2.0, 4.0}) {
+            for (const double rollback : {0.0, 2.0, 4.0, 8.0}) {
                 all.push_back(bildPreset(preset));
                 all.back().fallback = fallback;
                 all.back().rollback = rollback;

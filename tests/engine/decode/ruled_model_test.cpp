@@ -89,6 +89,7 @@ void RuledModelTest::bothModelsObeyThem() {
     const TokenRules rules{.repetitionPenalty = 3.0, .banned = {{2}, {3, 4}}};
     const auto little = ruled(toy.little, rules), big = ruled(toy.big, rules);
     std::set<std::vector<TokenId>> texts;
+    int changed = 0;
     for (TokenId start = 0; start < 7; ++start) {
         const DecodeRequest request{.prompt = {start}, .ends = {7}, .maxNew = 30};
         const auto decode = [&](const DraftOptions& options) {
@@ -111,9 +112,9 @@ void RuledModelTest::bothModelsObeyThem() {
         }
         const auto free =
             decodeMany(nullptr, &toy.big, std::span(&request, 1), {.options = bigAlone()});
-        QVERIFY(free.front().tokens != alone);
+        changed += free.front().tokens != alone ? 1 : 0;
     }
-    QVERIFY(texts.size() > 3);
+    QVERIFY(texts.size() > 3 && changed > 3);
 }
 
 void RuledModelTest::impossibleRulesAreRefused() {
