@@ -200,6 +200,7 @@ void DecodePanel::demonstrate() {
 
 void DecodePanel::showEvent(QShowEvent* event) {
     Panel::showEvent(event);
+    takeRuns(); // what came while the panel was hidden
     demonstrate();
 }
 
@@ -210,7 +211,9 @@ void DecodePanel::takeRuns() {
         m_pareto->refresh();
     }
     try {
-        fillRecent();
+        if (isVisible()) {
+            fillRecent();
+        }
     } catch (const Error& e) {
         m_problem = QString::fromUtf8(e.what());
         showPage();
