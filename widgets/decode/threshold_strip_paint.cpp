@@ -15,7 +15,7 @@ namespace lathe {
 namespace {
 
 constexpr double kWidestStem = 14.0;
-constexpr double kNarrowestStem = 2.0; ///< below, positions share columns
+constexpr double kNarrowestStem = 3.0; ///< below, positions share columns
 constexpr double kPad = 6.0;
 
 QString number(double value) {
