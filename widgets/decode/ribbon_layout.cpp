@@ -209,7 +209,7 @@ void RibbonLayout::place(RibbonItem item, bool newWord) {
 double RibbonLayout::widthOf(const RibbonItem& item) {
     if (item.isMark()) {
         return std::ceil(QFontMetricsF(m_metrics.font).horizontalAdvance(markText(item))) +
-               2.0 * m_metrics.side;
+               m_metrics.gap;
     }
     const TokenLife& life = m_story->lives()[static_cast<std::size_t>(item.life)];
     // The second line hangs on more than the token.
