@@ -58,6 +58,7 @@ void TokenRibbon::setCursor(int events) {
         return;
     }
     m_hovered = -1;
+    hideCard(); // what is under the pointer may be another token now
     updateScroll(atEnd);
     describe();
 }
