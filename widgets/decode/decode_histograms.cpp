@@ -39,7 +39,7 @@ HistogramPlot histogramPlot(
     for (const int value : values) {
         ++counts[value];
     }
-    PlotSeries series{.name = title, .points = {}, .bars = true, .marks = false, .style = style};
+    PlotSeries series{.name = title, .points = {}, .marks = false, .style = style, .bars = true};
     for (int x = std::min(least, counts.begin()->first); x <= counts.rbegin()->first; ++x) {
         const auto found = counts.find(x);
         const int count = found != counts.end() ? found->second : 0;
@@ -73,7 +73,7 @@ HistogramPlot handOverPlot(const DecodeStory& story) {
              .yLabel = tr("Big calls")},
         .series = {}};
     PlotSeries series{
-        .name = plot.axes.title, .points = {}, .bars = true, .marks = false, .style = 2};
+        .name = plot.axes.title, .points = {}, .marks = false, .style = 2, .bars = true};
     const std::map<HandOver, int> counts = story.handOvers();
     for (const HandOver cause :
          {HandOver::LowConfidence, HandOver::Cap, HandOver::Tail, HandOver::Start}) {
