@@ -28,7 +28,7 @@ void DecodeReplay::follow(const DecodeEvent& event) {
     require(event.t0Ns >= 0, "begins before the text");
     require(event.t0Ns <= event.t1Ns, "ends before it begins");
     require(event.rows >= 0, "has a negative number of rows");
-    require(event.rows <= length(), "feeds more tokens than there are");
+    require(event.rows <= length(), "feeds tokens that are not there");
     switch (event.kind) {
     case Kind::EncodeSmall:
     case Kind::EncodeLarge:

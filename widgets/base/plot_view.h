@@ -28,9 +28,9 @@ struct PlotSeries {
     std::vector<PlotPoint> points;
     bool line = false; ///< connect the points
     bool step = false; ///< as a step line (Pareto front)
-    bool bars = false; ///< from 0 up, each around a whole x; in place of line and marks
     bool marks = true;
-    int style = 0; ///< palette colour, mark and dash by index: never colour alone
+    int style = 0;     ///< palette colour, mark and dash by index: never colour alone
+    bool bars = false; ///< from 0 up, each around a whole x; in place of line and marks
 };
 
 /// A name in place of a number on an axis.

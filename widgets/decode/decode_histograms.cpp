@@ -11,6 +11,21 @@ namespace {
 
 QString tr(const char* text) { return DecodeHistograms::tr(text); }
 
+/// Fits under a bar.
+QString shortText(HandOver cause) {
+    switch (cause) {
+    case HandOver::LowConfidence:
+        return tr("unsure");
+    case HandOver::Cap:
+        return tr("cap");
+    case HandOver::Tail:
+        return tr("end");
+    case HandOver::Start:
+        return tr("start");
+    }
+    return {};
+}
+
 } // namespace
 
 HistogramPlot histogramPlot(
@@ -24,7 +39,7 @@ HistogramPlot histogramPlot(
     for (const int value : values) {
         ++counts[value];
     }
-    PlotSeries series{.name = title, .points = {}, .bars = true, .marks = false, .style = style};
+    PlotSeries series{.name = title, .points = {}, .marks = false, .style = style, .bars = true};
     for (int x = std::min(least, counts.begin()->first); x <= counts.rbegin()->first; ++x) {
         const auto found = counts.find(x);
         const int count = found != counts.end() ? found->second : 0;
@@ -58,13 +73,13 @@ HistogramPlot handOverPlot(const DecodeStory& story) {
              .yLabel = tr("Big calls")},
         .series = {}};
     PlotSeries series{
-        .name = plot.axes.title, .points = {}, .bars = true, .marks = false, .style = 2};
+        .name = plot.axes.title, .points = {}, .marks = false, .style = 2, .bars = true};
     const std::map<HandOver, int> counts = story.handOvers();
     for (const HandOver cause :
          {HandOver::LowConfidence, HandOver::Cap, HandOver::Tail, HandOver::Start}) {
         const auto found = counts.find(cause);
         const auto at = static_cast<int>(plot.axes.xNames.size());
-        plot.axes.xNames += handOverText(cause);
+        plot.axes.xNames += shortText(cause);
         series.points.push_back(
             {.x = static_cast<double>(at),
              .y = found != counts.end() ? static_cast<double>(found->second) : 0.0,
@@ -86,6 +101,12 @@ DecodeHistograms::DecodeHistograms(QWidget* parent) : QWidget(parent) {
         row->addWidget(plot, 1);
     }
     m_plots[1]->setEmptyText(tr("No rollback"));
+    QStringList causes;
+    for (const HandOver cause :
+         {HandOver::LowConfidence, HandOver::Cap, HandOver::Tail, HandOver::Start}) {
+        causes += QStringLiteral("%1: %2").arg(shortText(cause), handOverText(cause));
+    }
+    m_plots[2]->setToolTip(causes.join(QLatin1Char('\n')));
     setStory(nullptr);
 }
 

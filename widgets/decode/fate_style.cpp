@@ -114,7 +114,7 @@ ChipMetrics::ChipMetrics(const QFont& textFont, bool twoLines)
     gap = std::max(2.0, std::round(lineHeight / 8.0));
     wordGap = std::max(6.0, std::round(lineHeight / 2.2));
     bar = std::max(3.0, std::round(lineHeight / 6.0));
-    side = std::max(3.0, std::round(lineHeight / 5.0));
+    side = std::max(4.0, std::round(lineHeight / 4.5));
     markWidth = std::ceil(smallMetrics.horizontalAdvance(QLatin1Char('R'))) + 2.0;
 }
 
@@ -134,7 +134,7 @@ void paintChip(
     }
     const double mark = style.mark.isEmpty() ? 0.0 : metrics.markWidth;
     const QRectF inner = rect.adjusted(
-        metrics.bar + metrics.side, 2.0, -metrics.side - mark, -2.0 - metrics.smallHeight);
+        metrics.bar + metrics.side + 1.0, 2.0, -metrics.side - mark, -2.0 - metrics.smallHeight);
     painter.setPen(isInText(fate) ? look.text() : Theme::muted(look.dark));
     painter.setFont(metrics.font);
     painter.drawText(inner, Qt::AlignLeft | Qt::AlignVCenter | Qt::TextSingleLine, text.piece);
@@ -164,7 +164,8 @@ double paintFateLegend(QPainter* painter, const QRectF& rect, const PaintLook& l
     for (int i = 0; i < kTokenFates; ++i) {
         const auto fate = static_cast<TokenFate>(i);
         const FateStyle style = fateStyle(fate, look.dark);
-        const double chip = metrics.bar + 2.0 * metrics.side + text.horizontalAdvance(sample) +
+        const double chip = metrics.bar + 2.0 * metrics.side + 1.0 +
+                            text.horizontalAdvance(sample) +
                             (style.mark.isEmpty() ? 0.0 : metrics.markWidth);
         const QString name = legendText(fate);
         const double label = std::ceil(text.horizontalAdvance(name)) + 2.0;

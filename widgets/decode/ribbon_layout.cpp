@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 namespace lathe {
 
@@ -208,7 +209,7 @@ void RibbonLayout::place(RibbonItem item, bool newWord) {
 double RibbonLayout::widthOf(const RibbonItem& item) {
     if (item.isMark()) {
         return std::ceil(QFontMetricsF(m_metrics.font).horizontalAdvance(markText(item))) +
-               2.0 * m_metrics.side;
+               m_metrics.gap;
     }
     const TokenLife& life = m_story->lives()[static_cast<std::size_t>(item.life)];
     // The second line hangs on more than the token.
@@ -223,7 +224,8 @@ double RibbonLayout::widthOf(const RibbonItem& item) {
         m_widths.insert(life.token, width);
     }
     const bool marked = !fateStyle(item.fate, false).mark.isEmpty();
-    return width + m_metrics.bar + 2.0 * m_metrics.side + (marked ? m_metrics.markWidth : 0.0);
+    return width + m_metrics.bar + 2.0 * m_metrics.side + 1.0 +
+           (marked ? m_metrics.markWidth : 0.0);
 }
 
 ChipText RibbonLayout::textOf(const RibbonItem& item) const {
@@ -304,30 +306,63 @@ void paintRing(QPainter& painter, const QRectF& rect, double pen, const PaintLoo
 
 } // namespace
 
+void ChipCache::paint(
+    QPainter& painter, const RibbonLayout& layout, int item, const QRectF& rect,
+    const PaintLook& look) {
+    const RibbonItem& one = layout.items()[static_cast<std::size_t>(item)];
+    const TokenLife& life = layout.story()->lives()[static_cast<std::size_t>(one.life)];
+    const ChipText text = layout.textOf(one);
+    // A bar is no higher than fifty pixels or so: hundredths do.
+    const int confidence = std::isnan(life.c) ? -1 : qRound(life.c * 100.0);
+    const QString key = QStringLiteral("%1/%2/%3/%4/%5")
+                            .arg(static_cast<int>(one.fate))
+                            .arg(confidence)
+                            .arg(look.dark)
+                            .arg(text.below, text.piece);
+    const QPixmap* known = m_pictures.object(key);
+    if (known == nullptr) {
+        const double ratio = painter.device()->devicePixelRatioF();
+        auto picture = std::make_unique<QPixmap>((rect.size() * ratio).toSize());
+        picture->setDevicePixelRatio(ratio);
+        picture->fill(Qt::transparent);
+        QPainter chip(picture.get());
+        chip.setRenderHint(QPainter::Antialiasing);
+        paintChip(
+            chip, QRectF(QPointF(0, 0), rect.size()), text, one.fate, life.c, layout.metrics(),
+            look);
+        chip.end();
+        painter.drawPixmap(rect.topLeft(), *picture);
+        m_pictures.insert(key, picture.release());
+        return;
+    }
+    painter.drawPixmap(rect.topLeft(), *known);
+}
+
 int paintRibbon(
     QPainter& painter, const RibbonLayout& layout, const QRectF& visible, const RibbonMarks& marks,
-    const PaintLook& look) {
+    const PaintLook& look, ChipCache* cache) {
     painter.setRenderHint(QPainter::Antialiasing);
     const double height = layout.rowHeight();
     const int first = std::max(0, static_cast<int>(std::floor(visible.top() / height)) - 1);
     int painted = 0;
     for (int row = first; row < layout.rows() && row * height < visible.bottom(); ++row) {
         const auto [from, to] = layout.rowItems(row);
-        for (int i = from; i < to; ++i) {
+        for (int i = from; i < to; ++i, ++painted) {
             const RibbonItem& item = layout.items()[static_cast<std::size_t>(i)];
             const QRectF rect = layout.rectOf(i);
-            const ChipText text = layout.textOf(item);
             if (item.isMark()) {
-                paintMark(painter, rect, text.piece, layout.metrics(), look);
+                paintMark(painter, rect, layout.textOf(item).piece, layout.metrics(), look);
+            } else if (cache != nullptr) {
+                cache->paint(painter, layout, i, rect, look);
             } else {
                 const TokenLife& life =
                     layout.story()->lives()[static_cast<std::size_t>(item.life)];
-                paintChip(painter, rect, text, item.fate, life.c, layout.metrics(), look);
+                paintChip(
+                    painter, rect, layout.textOf(item), item.fate, life.c, layout.metrics(), look);
             }
             if (!look.paper && (i == marks.selected || i == marks.hovered)) {
                 paintRing(painter, rect, i == marks.selected ? 2.0 : 1.0, look);
             }
-            ++painted;
         }
     }
     return painted;

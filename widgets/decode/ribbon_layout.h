@@ -3,7 +3,9 @@
 
 #include "widgets/decode/fate_style.h"
 
+#include <QCache>
 #include <QHash>
+#include <QPixmap>
 
 #include <set>
 
@@ -83,10 +85,25 @@ struct RibbonMarks {
     int selected = -1, hovered = -1; ///< items
 };
 
-/// Paints what lies within `visible`, in the layout's coordinates. @return the chips painted
+/// Pictures of chips for the screen: most are seen again in the next frame. To be cleared when the
+/// layout's look changes.
+class ChipCache {
+public:
+    void clear() { m_pictures.clear(); }
+    void paint(
+        QPainter& painter, const RibbonLayout& layout, int item, const QRectF& rect,
+        const PaintLook& look);
+
+private:
+    QCache<QString, QPixmap> m_pictures{4000};
+};
+
+/// Paints what lies within `visible`, in the layout's coordinates.
+/// @param cache  for the screen; nullptr: everything is drawn as lines and text
+/// @return the chips painted
 int paintRibbon(
     QPainter& painter, const RibbonLayout& layout, const QRectF& visible, const RibbonMarks& marks,
-    const PaintLook& look);
+    const PaintLook& look, ChipCache* cache = nullptr);
 
 /// A piece as a chip shows it: without the space before a word, or with all of it visible.
 QString chipPiece(const QString& piece, bool whitespace);

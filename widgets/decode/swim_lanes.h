@@ -24,7 +24,7 @@ class SwimLanes : public PaintedChart {
 public:
     explicit SwimLanes(QWidget* parent = nullptr);
 
-    void setStory(const DecodeStory* story); ///< not owned; nullptr: empty
+    void setStory(const DecodeStory* story); ///< not owned; nullptr: empty. Forgets the race.
     /// The playhead: when so many events have happened. To be called after each growth, too.
     void setCursor(int events);
     /// When the big model alone ended each of its tokens, in ms; empty: not known.

@@ -18,7 +18,7 @@ namespace {
 
 constexpr int kLanes = 3; ///< the big model alone, little, big
 constexpr double kPad = 8.0;
-constexpr double kLeastArrowGap = 7.0; ///< pixels between arrows of a kind
+constexpr double kLeastArrowGap = 9.0; ///< pixels between arrows
 constexpr double kAhead = 0.30;        ///< opacity of what the playhead has not reached
 
 /// Lines drawn by hand: pattern brushes are not for files.
@@ -34,11 +34,14 @@ void hatch(QPainter& painter, const QRectF& rect, const QColor& ink) {
     }
 }
 
+/// Upright, so that its line needs no smoothing.
 void paintArrow(QPainter& painter, QPointF from, QPointF to, const QPen& pen) {
     constexpr double kHead = 4.0;
+    painter.setRenderHint(QPainter::Antialiasing, false);
     painter.setPen(pen);
     painter.drawLine(from, to);
     const double way = to.y() > from.y() ? -1.0 : 1.0;
+    painter.setRenderHint(QPainter::Antialiasing, true);
     painter.setPen(Qt::NoPen);
     painter.setBrush(pen.color());
     painter.drawPolygon(QPolygonF(
@@ -179,7 +182,7 @@ void SwimLanes::paintLane(
             call.kind == DecodeEventKind::Draft || call.kind == DecodeEventKind::Verify;
         fill.setAlphaF(ink.alphaF() * (bar.wasted ? 0.12F : work ? 0.62F : 0.30F));
         painter.fillRect(rect, fill);
-        if (rect.width() >= 3.0) {
+        if (rect.width() >= 4.0) {
             painter.setRenderHint(QPainter::Antialiasing, bar.wasted);
             if (bar.wasted) {
                 hatch(painter, rect, ink);
@@ -238,39 +241,41 @@ void SwimLanes::paintBarText(
 /// Down where the little model gives up, up where the big one undoes. Where they would touch each
 /// other, one stands for all.
 void SwimLanes::paintArrows(QPainter& painter, const QRectF& area, const PaintLook& look) const {
+    const auto& events = m_story->log().events;
+    double before = -1e9; ///< of any arrow
+    double written = -1e9;
+    const QFontMetricsF metrics(look.font);
     const QRectF little = laneOf(1, area, look).rect;
     const QRectF big = laneOf(2, area, look).rect;
-    const auto& events = m_story->log().events;
-    const double gap = big.top() - little.bottom();
-    std::array<double, 2> before{-1e9, -1e9};
-    const std::int64_t start = m_story->timeOf(0);
-    const int from =
-        std::max(0, m_story->eventsAt(start + static_cast<std::int64_t>(rangeLow() * 1e6)) - 1);
-    for (int i = from; i < m_story->events(); ++i) {
+    const double room = big.top() - little.bottom();
+    const auto low = static_cast<std::int64_t>(rangeLow() * 1e6);
+    for (int i = std::max(0, m_story->eventsAt(m_story->timeOf(0) + low) - 1);
+         i < m_story->events(); ++i) {
         const DecodeEvent& event = events[static_cast<std::size_t>(i)];
         const bool fallback = event.kind == DecodeEventKind::Fallback;
         if (!fallback && event.kind != DecodeEventKind::Rollback) {
             continue;
         }
-        const double x = toPixel(msOf(m_story->timeOf(i + 1)), area);
+        const double x = std::round(toPixel(msOf(m_story->timeOf(i + 1)), area));
         if (x > area.right()) {
             break;
         }
-        if (x < area.left() || x - before[fallback ? 0 : 1] < kLeastArrowGap) {
+        if (x < area.left() || x - before < kLeastArrowGap) {
             continue;
         }
-        before[fallback ? 0 : 1] = x;
+        before = x;
         QColor ink = fallback ? look.text() : Theme::error(look.dark);
         ink.setAlphaF(i < m_cursor ? 1.0F : static_cast<float>(kAhead));
-        const QPen pen(ink, 1.6, fallback ? Qt::SolidLine : Qt::DashLine);
+        const QPen pen(ink, 2.0, fallback ? Qt::SolidLine : Qt::DotLine);
         const QPointF top(x, little.bottom() + 1.0);
         const QPointF bottom(x, big.top() - 1.0);
         fallback ? paintArrow(painter, top, bottom, pen) : paintArrow(painter, bottom, top, pen);
-        const QFontMetricsF metrics(look.font);
-        if (gap >= metrics.height() * 0.9) {
+        const double wide = metrics.horizontalAdvance(QLatin1Char('F'));
+        if (room >= metrics.height() * 0.9 && x - written > wide + 2.0 * kLeastArrowGap) {
+            written = x;
             painter.setPen(ink);
             painter.drawText(
-                QRectF(x + 5.0, little.bottom(), 60.0, gap), Qt::AlignLeft | Qt::AlignVCenter,
+                QRectF(x - wide - 5.0, little.bottom(), wide + 1.0, room), Qt::AlignCenter,
                 fallback ? QStringLiteral("F") : QStringLiteral("↶"));
         }
         ++m_painted;

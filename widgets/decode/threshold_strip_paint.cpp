@@ -15,7 +15,7 @@ namespace lathe {
 namespace {
 
 constexpr double kWidestStem = 14.0;
-constexpr double kNarrowestStem = 2.0; ///< below, positions share columns
+constexpr double kNarrowestStem = 3.0; ///< below, positions share columns
 constexpr double kPad = 6.0;
 
 QString number(double value) {
@@ -42,7 +42,7 @@ QRectF ThresholdStrip::plotArea(const QRectF& rect, const PaintLook& look) const
     const double left =
         metrics.height() + metrics.horizontalAdvance(QStringLiteral("00.00")) + 14.0;
     const double bottom = 2.0 * metrics.height() + 8.0;
-    return rect.adjusted(left, metrics.height() * 0.7 + kPad, -2.0 * kPad, -bottom);
+    return rect.adjusted(left, metrics.height() + kPad, -2.0 * kPad, -bottom);
 }
 
 void ThresholdStrip::paint(QPainter& painter, const QRectF& rect, const PaintLook& look) const {
@@ -208,7 +208,11 @@ void ThresholdStrip::paintLine(QPainter& painter, const QRectF& area, const Pain
     painter.setPen(QPen(ink, 2.0, Qt::DashLine));
     painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y));
     painter.setRenderHint(QPainter::Antialiasing, true);
-    const QString text = QStringLiteral("%1 · %2").arg(number(m_threshold), countText());
+    painter.setPen(look.text());
+    painter.drawText(
+        QRectF(area.left(), area.top() - metrics.height() - 4.0, area.width(), metrics.height()),
+        Qt::AlignRight | Qt::AlignVCenter, countText());
+    const QString text = number(m_threshold);
     const QSizeF size(metrics.horizontalAdvance(text) + 14.0, metrics.height() + 2.0);
     const double at =
         std::clamp(y - size.height() / 2.0, area.top(), area.bottom() - size.height());

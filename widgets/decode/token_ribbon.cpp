@@ -58,6 +58,7 @@ void TokenRibbon::setCursor(int events) {
         return;
     }
     m_hovered = -1;
+    hideCard(); // what is under the pointer may be another token now
     updateScroll(atEnd);
     describe();
 }
@@ -114,6 +115,7 @@ void TokenRibbon::setAllShown(bool shown) {
 
 void TokenRibbon::relayout() {
     m_hovered = -1;
+    m_cache.clear();
     m_layout.setLook(font(), viewport()->width(), m_options);
     updateScroll(false);
 }
@@ -188,7 +190,8 @@ void TokenRibbon::paintEvent(QPaintEvent*) {
     painter.translate(0, -top);
     const RibbonMarks marks{m_layout.itemOf(selected()), m_hovered};
     m_painted = paintRibbon(
-        painter, m_layout, QRectF(0, top, viewport()->width(), viewport()->height()), marks, look);
+        painter, m_layout, QRectF(0, top, viewport()->width(), viewport()->height()), marks, look,
+        &m_cache);
     painter.translate(0, top);
     if (hasFocus()) {
         paintFocusRing(painter, viewport()->rect(), look);
@@ -228,6 +231,7 @@ void TokenRibbon::changeEvent(QEvent* event) {
     if (event->type() == QEvent::FontChange) {
         relayout();
     } else if (event->type() == QEvent::PaletteChange) {
+        m_cache.clear();
         viewport()->update();
     }
 }

@@ -77,6 +77,7 @@ private:
 
     RibbonLayout m_layout;
     RibbonOptions m_options;
+    ChipCache m_cache;
     std::int64_t m_selectedPos = -1; ///< a life's index moves when the story grows, its place not
     int m_selectedAttempt = 0;
     int m_hovered = -1; ///< item

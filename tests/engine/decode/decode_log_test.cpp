@@ -120,6 +120,10 @@ void DecodeLogTest::tamperedLogsAreRefused_data() {
     QTest::addRow("time") << 4 << "t0_ns" << 100 << "before the call before";
     QTest::addRow("ends before it begins") << 4 << "t1_ns" << 100 << "before it begins";
     QTest::addRow("rows of a call") << 6 << "rows" << 9 << "not there";
+    QTest::addRow("rows of a beginning") << 0 << "rows" << 2000000000 << "not there";
+    QTest::addRow("before the beginning") << 0 << "t0_ns" << -5 << "before the text";
+    QTest::addRow("thrown away elsewhere") << 5 << "pos" << 2 << "another position";
+    QTest::addRow("flushed elsewhere") << 9 << "pos" << 7 << "flushes";
     QTest::addRow("place of a call") << 6 << "pos" << 1 << "wrong tokens";
     QTest::addRow("kept another token") << 7 << "token" << 5 << "another token";
     QTest::addRow("undone a final token") << 8 << "pos" << 1 << "another token";

@@ -203,7 +203,7 @@ private slots:
             story(damaged(0, [](DecodeEvent& e) { e.t0Ns = -5; })), FormatError, "before the text");
         LATHE_VERIFY_THROWS(
             story(damaged(1, [](DecodeEvent& e) { e.rows = 1LL << 62; })), FormatError,
-            "more tokens");
+            "not there");
         DecodeLog prompt{.prompt = {0}};
         prompt.events.push_back(
             {.kind = DecodeEventKind::KeepAgreed, .pos = 0, .token = 0, .n = 1});
