@@ -68,7 +68,7 @@ public:
         const DraftLimits* limits = nullptr, std::int64_t most = 0);
 
 private:
-    static constexpr std::array<std::int64_t, 5> kWidths{1, 2, 4, 8, kMostRows};
+    static constexpr std::array<std::int64_t, 6> kWidths{1, 2, 4, 6, 8, kMostRows};
     struct Width {
         std::unique_ptr<RowsStep> step{};
         bool hasRun = false;

@@ -232,7 +232,7 @@ EncoderOutput T5Model::encode(ExecContext& context, std::span<const TokenId> sou
                                                          " is not in a vocabulary of " +
                                                          std::to_string(m_config.vocabularySize));
     }
-    EncoderOutput output{Tensor::empty({tokens, m_config.hiddenSize}, DType::F32, m_device)};
+    EncoderOutput output{m_pool->takeHidden(context, tokens, m_config.hiddenSize)};
     if (context.device().isCuda()) {
         Arena::Scope scope(context.scratch());
         T5DecodeStep::encode(context, *this, onDevice(context, source), output.hidden.view());
@@ -268,7 +268,7 @@ T5Model::begin(ExecContext& context, std::int64_t capacity, const EncoderOutput*
             " is needed");
     const std::int64_t tokens = hidden.shape[0];
     auto state =
-        std::make_unique<T5State>(m_pool, m_pool->take(m_config, capacity, tokens, m_device));
+        std::make_unique<T5State>(m_pool, m_pool->take(context, m_config, capacity, tokens));
     const Shape flat{tokens, m_config.heads * m_config.headDim};
     for (int layer = 0; layer < m_config.decoderLayers; ++layer) {
         const T5Attention& source = sourceOf(m_decoder.blocks[static_cast<std::size_t>(layer)]);

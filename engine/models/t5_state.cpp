@@ -19,14 +19,21 @@ std::int64_t roundedUp(std::int64_t positions) {
 
 } // namespace
 
+T5MemoryPool::T5MemoryPool() {
+    m_free.reserve(kMostKept); // giving back cannot fail
+    m_freeHidden.reserve(kMostKept);
+}
+
 std::unique_ptr<T5Memory> T5MemoryPool::take(
-    const T5Config& config, std::int64_t capacity, std::int64_t sourceTokens, Device device) {
+    const ExecContext& context, const T5Config& config, std::int64_t capacity,
+    std::int64_t sourceTokens) {
     const std::int64_t rows = roundedUp(capacity), sourceRows = roundedUp(sourceTokens);
     std::unique_ptr<T5Memory> memory;
     {
         const std::lock_guard lock(m_mutex);
         const auto found = std::find_if(m_free.rbegin(), m_free.rend(), [&](const auto& free) {
-            return free->madeFor == rows && free->madeForSource == sourceRows;
+            return free->context == &context && free->madeFor == rows &&
+                   free->madeForSource == sourceRows;
         });
         if (found != m_free.rend()) {
             memory = std::move(*found);
@@ -34,7 +41,7 @@ std::unique_ptr<T5Memory> T5MemoryPool::take(
         }
     }
     if (memory == nullptr) {
-        memory = std::make_unique<T5Memory>(config, rows, sourceRows, device);
+        memory = std::make_unique<T5Memory>(context, config, rows, sourceRows);
     }
     memory->cache.reset(capacity);
     memory->source.reset(sourceTokens);
@@ -49,6 +56,33 @@ void T5MemoryPool::giveBack(std::unique_ptr<T5Memory> memory) noexcept {
         m_free.erase(m_free.begin());
     }
     m_free.push_back(std::move(memory));
+}
+
+Tensor
+T5MemoryPool::takeHidden(const ExecContext& context, std::int64_t tokens, std::int64_t hidden) {
+    const auto bytes = static_cast<std::size_t>(roundedUp(tokens) * hidden) * sizeof(float);
+    std::shared_ptr<Storage> storage;
+    {
+        const std::lock_guard lock(m_mutex);
+        const auto found = std::ranges::find_if(m_freeHidden, [&](const Hidden& free) {
+            return free.context == &context && free.storage->bytes() == bytes;
+        });
+        if (found != m_freeHidden.end()) {
+            storage = std::move(found->storage);
+            m_freeHidden.erase(found);
+        }
+    }
+    if (storage == nullptr) {
+        storage = Storage::allocate(bytes, context.device());
+    }
+    Storage* const memory = storage.get();
+    const auto back = [pool = shared_from_this(), user = &context, storage](Storage*) noexcept {
+        const std::lock_guard lock(pool->m_mutex);
+        if (pool->m_freeHidden.size() < kMostKept) {
+            pool->m_freeHidden.push_back({user, storage});
+        }
+    };
+    return {std::shared_ptr<Storage>(memory, back), 0, {tokens, hidden}, DType::F32};
 }
 
 } // namespace lathe

@@ -16,28 +16,41 @@ namespace lathe {
 /// short texts neither allocate nor record anything.
 struct T5Memory {
     T5Memory(
-        const T5Config& config, std::int64_t capacity, std::int64_t sourceCapacity, Device device)
-        : cache(config.decoderLayers, capacity, config.heads, config.headDim, device),
-          source(config.decoderLayers, sourceCapacity, config.heads, config.headDim, device),
-          madeFor(capacity), madeForSource(sourceCapacity) {}
+        const ExecContext& user, const T5Config& config, std::int64_t capacity,
+        std::int64_t sourceCapacity)
+        : context(&user), madeFor(capacity), madeForSource(sourceCapacity),
+          cache(config.decoderLayers, capacity, config.heads, config.headDim, user.device()),
+          source(
+              config.decoderLayers, sourceCapacity, config.heads, config.headDim, user.device()) {}
 
-    KvCache cache, source;
+    /// Whose launches, one after another, alone may touch it.
+    const ExecContext* context;
     std::int64_t madeFor, madeForSource; ///< positions
+    KvCache cache, source;
     ForwardBuffers buffers;
     RecordedSteps steps;
 };
 
-/// Memory of texts that have ended.
-class T5MemoryPool {
+/// Memory of texts and sources that are done with.
+class T5MemoryPool : public std::enable_shared_from_this<T5MemoryPool> {
 public:
+    T5MemoryPool();
     /// For so many positions at least; both sizes are rounded up to powers of two.
-    std::unique_ptr<T5Memory>
-    take(const T5Config& config, std::int64_t capacity, std::int64_t sourceTokens, Device device);
+    std::unique_ptr<T5Memory> take(
+        const ExecContext& context, const T5Config& config, std::int64_t capacity,
+        std::int64_t sourceTokens);
     void giveBack(std::unique_ptr<T5Memory> memory) noexcept;
+    /// [tokens, hidden] F32, whose memory comes back by itself.
+    Tensor takeHidden(const ExecContext& context, std::int64_t tokens, std::int64_t hidden);
 
 private:
+    struct Hidden {
+        const ExecContext* context;
+        std::shared_ptr<Storage> storage;
+    };
     std::mutex m_mutex;
     std::vector<std::unique_ptr<T5Memory>> m_free; ///< the one used last behind all others
+    std::vector<Hidden> m_freeHidden;
 };
 
 /// A text in the making.

@@ -3,6 +3,7 @@
 
 #include "kernels/cuda/cublas_api.h"
 #include "kernels/cuda/cuda_check.h"
+#include "kernels/cuda/overlap.cuh"
 
 #include <cuda_runtime.h>
 
@@ -112,6 +113,7 @@ private:
 };
 
 __global__ void goOnKernel(cudaGraphConditionalHandle handle, const std::int32_t* go) {
+    waitForPrevious();
     cudaGraphSetConditional(handle, *go != 0 ? 1U : 0U);
 }
 
@@ -155,15 +157,15 @@ cudaGraph_t addLoop(cudaGraph_t graph, cudaGraphNode_t last, cudaGraphConditiona
 class LoopGraph : public CapturedGraph {
 public:
     LoopGraph(
-        cudaStream_t stream, const std::function<void()>& first, const std::function<void()>& again,
-        const std::int32_t* go) {
+        ExecContext& context, const std::function<void()>& first,
+        const std::function<void()>& again, const std::int32_t* go) {
         check(cudaGraphCreate(&m_graph, 0), "make a graph");
         try {
             cudaGraphConditionalHandle handle{};
             check(cudaGraphConditionalHandleCreate(&handle, m_graph, 0, 0), "make a condition");
-            const cudaGraphNode_t last = add(stream, m_graph, first, handle, go);
+            const cudaGraphNode_t last = add(context, m_graph, first, handle, go);
             const cudaGraph_t body = addLoop(m_graph, last, handle);
-            add(stream, body, again, handle, go);
+            add(context, body, again, handle, go);
             check(cudaGraphInstantiate(&m_executable, m_graph, 0), "instantiate a loop");
             m_kernels = kernelsOf(m_graph) + kernelsOf(body);
         } catch (...) {
@@ -186,8 +188,9 @@ public:
 private:
     /// Captures `part` into `graph`, and behind it whether to go on.
     static cudaGraphNode_t
-    add(cudaStream_t stream, cudaGraph_t graph, const std::function<void()>& part,
+    add(ExecContext& context, cudaGraph_t graph, const std::function<void()>& part,
         cudaGraphConditionalHandle handle, const std::int32_t* go) {
+        const cudaStream_t stream = context.cuda()->stream;
         check(
             cudaStreamBeginCaptureToGraph(
                 stream, graph, nullptr, nullptr, 0, cudaStreamCaptureModeThreadLocal),
@@ -196,7 +199,7 @@ private:
         cudaGraphNode_t last = nullptr;
         try {
             part();
-            goOnKernel<<<1, 1, 0, stream>>>(handle, go);
+            launchOverlapped(context, "loop", goOnKernel, {.grid = dim3(1)}, handle, go);
             last = lastNode(stream);
         } catch (...) {
             cudaStreamEndCapture(stream, &captured);
@@ -368,8 +371,7 @@ std::unique_ptr<CapturedGraph> capture(ExecContext& context, const std::function
 std::unique_ptr<CapturedGraph> captureLoop(
     ExecContext& context, const std::function<void()>& first, const std::function<void()>& again,
     ConstView go) {
-    return std::make_unique<LoopGraph>(
-        context.cuda()->stream, first, again, go.ptr<std::int32_t>());
+    return std::make_unique<LoopGraph>(context, first, again, go.ptr<std::int32_t>());
 }
 
 double timeLaunches(ExecContext& context, int launches, const std::function<void(int)>& body) {

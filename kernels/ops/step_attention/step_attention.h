@@ -13,7 +13,9 @@ namespace lathe {
 /// A row has the same bits in a call of any number of rows.
 /// @note Cost: the keys and values that a row sees, for every row. Out of range (a position behind
 ///       the cache, a source of length 0): y is NaN and nothing is written, so that a recorded
-///       launch may have more rows than tokens.
+///       launch may have more rows than tokens. The CUDA kernel reads the length and the rows of
+///       the cache before the kernel in front of it ends: whoever writes them puts a launch
+///       between that does not overlap, such as `put`.
 /// @see  T5 (arXiv 1910.10683, section 2.1) for the bias; RoFormer (arXiv 2104.09864)
 struct StepAttention {
     ConstView q;               ///< [rows, heads, headDim] F32

@@ -3,8 +3,6 @@
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/ops/step_attention/step_attention.h"
 
-#include <algorithm>
-
 namespace lathe::cuda {
 
 namespace {
@@ -15,8 +13,7 @@ constexpr int kMostHeadDim = static_cast<int>(kMostStepHead);
 constexpr int kMostParts = kThreads > kMostHeadDim ? kThreads : kMostHeadDim;
 /// Lanes that share the product of a query with a key.
 constexpr int kKeyLanes = 8;
-constexpr int kKeysOfWarp = kWarp / kKeyLanes;
-constexpr int kKeysOfBlock = kWarps * kKeysOfWarp;
+constexpr int kKeysOfBlock = kThreads / kKeyLanes;
 
 struct StepArguments {
     const float *q, *k, *v; ///< k, v null: a source
@@ -31,83 +28,38 @@ struct StepArguments {
     float* y;
 };
 
+/// Where a block stands: a head of a row, and what of the cache it sees.
+struct Place {
+    int head, row, length, visible, cached;
+    bool fresh, inRange;
+
+    __device__ explicit Place(const StepArguments& a)
+        : head(static_cast<int>(blockIdx.x)), row(static_cast<int>(blockIdx.y)), length(*a.length),
+          fresh(a.k != nullptr) {
+        visible = fresh ? length + row + 1 : length;
+        inRange = length >= 0 && visible >= 1 && visible <= a.capacity;
+        cached = inRange ? (fresh ? length : visible) : 0;
+    }
+};
+
 /// Rows of the keys or the values of one head: those of the cache, and behind them the fresh ones.
 struct HeadRows {
     const float *cached, *fresh;
     std::int64_t cacheStride, freshStride;
     int length;
 
+    __device__
+    HeadRows(const StepArguments& a, const Place& at, const float* cache, const float* freshRows)
+        : cacheStride(static_cast<std::int64_t>(a.kvHeads) * a.headDim), freshStride(a.kvStride),
+          length(at.cached) {
+        const int from = at.head / (a.heads / a.kvHeads) * a.headDim;
+        cached = cache + from;
+        fresh = at.fresh ? freshRows + from : nullptr;
+    }
     __device__ const float* row(int j) const {
         return j < length ? cached + j * cacheStride : fresh + (j - length) * freshStride;
     }
 };
-
-/// This lane's share of the product of the query with a key.
-template <bool Quads>
-__device__ float partOfDot(const float* query, const float* key, int headDim) {
-    const int lane = static_cast<int>(threadIdx.x) % kKeyLanes;
-    float dot = 0.0F;
-    if constexpr (Quads) {
-        for (int d = 4 * lane; d < headDim; d += 4 * kKeyLanes) {
-            const float4 a = *reinterpret_cast<const float4*>(query + d);
-            const float4 b = *reinterpret_cast<const float4*>(key + d);
-            dot = fmaf(a.x, b.x, fmaf(a.y, b.y, fmaf(a.z, b.z, fmaf(a.w, b.w, dot))));
-        }
-    } else {
-        for (int d = lane; d < headDim; d += kKeyLanes) {
-            dot = fmaf(query[d], key[d], dot);
-        }
-    }
-    return dot;
-}
-
-/// Scores of all visible keys; the same order of additions wherever a key lies.
-template <bool Quads>
-__device__ void score(
-    const StepArguments& a, const HeadRows& keys, const float* query, const float* bias,
-    int visible, float* scores) {
-    const int warp = static_cast<int>(threadIdx.x) / kWarp;
-    const int group = static_cast<int>(threadIdx.x) % kWarp / kKeyLanes;
-    for (int from = warp * kKeysOfWarp; from < visible; from += kKeysOfBlock) {
-        const int j = from + group;
-        float dot = j < visible ? partOfDot<Quads>(query, keys.row(j), a.headDim) : 0.0F;
-#pragma unroll
-        for (int offset = kKeyLanes / 2; offset > 0; offset /= 2) {
-            dot += __shfl_xor_sync(0xffffffffU, dot, offset);
-        }
-        if (j < visible && static_cast<int>(threadIdx.x) % kKeyLanes == 0) {
-            scores[j] = dot + (bias == nullptr ? 0.0F : bias[j]);
-        }
-    }
-}
-
-/// y = sum of scores[j] * values of key j, over `weight`: a part of the threads takes every so
-/// many-th key; parts are added in their order.
-__device__ void
-mix(const HeadRows& values, const float* scores, int visible, int headDim, float weight,
-    float* parts, float* y) {
-    const int count = max(1, kThreads / headDim);
-    const auto thread = static_cast<int>(threadIdx.x);
-    for (int d = thread % headDim; d < headDim; d += kThreads) {
-        const int part = thread / headDim;
-        if (part < count) {
-            float sum = 0.0F;
-#pragma unroll 4
-            for (int j = part; j < visible; j += count) {
-                sum = fmaf(scores[j], values.row(j)[d], sum);
-            }
-            parts[part * headDim + d] = sum;
-        }
-    }
-    __syncthreads();
-    for (int d = thread; d < headDim; d += kThreads) {
-        float sum = 0.0F;
-        for (int part = 0; part < count; ++part) {
-            sum += parts[part * headDim + d];
-        }
-        y[d] = sum / weight;
-    }
-}
 
 /// to = x turned by the angles of a position, see rope_gpu.cu.
 __device__ void turn(const float* x, float* to, int position, int j, const StepArguments& a) {
@@ -119,48 +71,25 @@ __device__ void turn(const float* x, float* to, int position, int j, const StepA
     to[j + half] = second * cosine + first * sine;
 }
 
-/// One block a head (x) of a row (y).
-template <bool Quads>
-__global__ void __launch_bounds__(kThreads) stepAttentionKernel(const StepArguments a) {
-    extern __shared__ float4 dynamic[];
-    __shared__ float4 query4[kMostHeadDim / 4];
-    __shared__ float parts[kMostParts];
-    __shared__ float reduced[kWarp];
-    auto* scores = reinterpret_cast<float*>(dynamic);
-    auto* query = reinterpret_cast<float*>(query4);
-    const auto head = static_cast<int>(blockIdx.x), row = static_cast<int>(blockIdx.y);
+/// The scaled query in shared memory; fresh keys are turned to `turned` [row + 1, headDim] where
+/// there are frequencies, and are read from there then. The row's own go to the cache.
+__device__ void prepare(
+    const StepArguments& a, const Place& at, HeadRows& keys, const HeadRows& values, float* query,
+    float* turned) {
     const auto thread = static_cast<int>(threadIdx.x);
-    letNextBegin();
-    waitForPrevious();
-    const int length = *a.length;
-    const bool fresh = a.k != nullptr;
-    const int visible = fresh ? length + row + 1 : length;
-    float* y = a.y + (static_cast<std::int64_t>(row) * a.heads + head) * a.headDim;
-    if (length < 0 || visible < 1 || visible > a.capacity) {
-        for (int d = thread; d < a.headDim; d += kThreads) {
-            y[d] = nanf("");
-        }
-        return;
-    }
     const int group = a.heads / a.kvHeads, half = a.headDim / 2;
-    const std::int64_t stride = static_cast<std::int64_t>(a.kvHeads) * a.headDim;
-    const int at = head / group * a.headDim;
-    const int cached = fresh ? length : visible;
-    const HeadRows values{a.values + at, fresh ? a.v + at : nullptr, stride, a.kvStride, cached};
-    HeadRows keys{a.keys + at, fresh ? a.k + at : nullptr, stride, a.kvStride, cached};
-    const float* q = a.q + row * a.qStride + static_cast<std::int64_t>(head) * a.headDim;
+    const float* q = a.q + at.row * a.qStride + static_cast<std::int64_t>(at.head) * a.headDim;
     if (a.frequencies == nullptr) {
         for (int d = thread; d < a.headDim; d += kThreads) {
             query[d] = q[d] * a.scale;
         }
     } else {
-        float* turned = scores + (a.capacity + 3) / 4 * 4; // [row + 1, headDim]
-        for (int i = thread; i < half * (row + 1); i += kThreads) {
+        for (int i = thread; i < half * (at.row + 1); i += kThreads) {
             const int r = i / half;
-            turn(keys.fresh + r * a.kvStride, turned + r * a.headDim, length + r, i % half, a);
+            turn(keys.fresh + r * a.kvStride, turned + r * a.headDim, at.length + r, i % half, a);
         }
         for (int j = thread; j < half; j += kThreads) {
-            turn(q, query, length + row, j, a);
+            turn(q, query, at.length + at.row, j, a);
             query[j] *= a.scale;
             query[j + half] *= a.scale;
         }
@@ -168,27 +97,217 @@ __global__ void __launch_bounds__(kThreads) stepAttentionKernel(const StepArgume
         keys.freshStride = a.headDim;
     }
     __syncthreads();
-    if (fresh && head % group == 0) { // no block reads this row from the cache
+    if (at.fresh && at.head % group == 0) { // no block reads this row from the cache
+        const std::int64_t own = (at.visible - 1) * keys.cacheStride + at.head / group * a.headDim;
         for (int d = thread; d < a.headDim; d += kThreads) {
-            a.keys[(visible - 1) * stride + at + d] = keys.row(visible - 1)[d];
-            a.values[(visible - 1) * stride + at + d] = values.row(visible - 1)[d];
+            a.keys[own + d] = keys.row(at.visible - 1)[d];
+            a.values[own + d] = values.row(at.visible - 1)[d];
         }
     }
-    const float* bias = a.bias == nullptr ? nullptr : a.bias + head * a.biasStride - (visible - 1);
-    score<Quads>(a, keys, query, bias, visible, scores);
-    __syncthreads();
-    float largest = -INFINITY;
+}
+
+/// Scores become their exponentials. @return their sum
+__device__ float softmax(float* scores, int visible, float* reduced) {
+    const auto thread = static_cast<int>(threadIdx.x);
+    float largest = -INFINITY, weight = 0.0F;
     for (int j = thread; j < visible; j += kThreads) {
         largest = fmaxf(largest, scores[j]);
     }
     largest = blockMax(largest, reduced);
-    float weight = 0.0F;
     for (int j = thread; j < visible; j += kThreads) {
         scores[j] = expf(scores[j] - largest);
         weight += scores[j];
     }
-    weight = blockSum(weight, reduced); // and all scores are there
-    mix(values, scores, visible, a.headDim, weight, parts, y);
+    return blockSum(weight, reduced); // and all scores are there
+}
+
+/// y = the sum of what every part has [parts, headDim], in their order.
+__device__ void addParts(const float* parts, int count, int headDim, float weight, float* y) {
+    __syncthreads();
+    for (int d = static_cast<int>(threadIdx.x); d < headDim; d += kThreads) {
+        float sum = 0.0F;
+        for (int part = 0; part < count; ++part) {
+            sum += parts[part * headDim + d];
+        }
+        y[d] = sum / weight;
+    }
+}
+
+/// A lane's shares of some keys and of some values on their way: eight lanes a key, a warp a value.
+/// Each key's product is added up in an order of its own, values in that of their keys.
+template <int Parts>
+struct Flight {
+    static constexpr int kKeys = Parts <= 2 ? 4 : 2, kValues = 8;
+    static constexpr int kKeysOfPass = kKeys * kKeysOfBlock, kValuesOfPass = kValues * kWarps;
+    float4 keys[kKeys][Parts];
+    float values[kValues][Parts];
+
+    __device__ static int keyOf(int u) {
+        return u * kKeysOfBlock + static_cast<int>(threadIdx.x) / kKeyLanes;
+    }
+    __device__ static int valueOf(int u) {
+        return u * kWarps + static_cast<int>(threadIdx.x) / kWarp;
+    }
+    /// Rows [from, to) of those behind `first`; all others stay as they are.
+    __device__ void loadKeys(const HeadRows& rows, int first, int from, int to, int headDim) {
+        const int lane = static_cast<int>(threadIdx.x) % kKeyLanes;
+#pragma unroll
+        for (int u = 0; u < kKeys; ++u) {
+            const int j = first + keyOf(u);
+#pragma unroll
+            for (int p = 0; p < Parts; ++p) {
+                const int d = 4 * (lane + kKeyLanes * p);
+                if (j >= from && j < to) {
+                    keys[u][p] =
+                        d < headDim ? *reinterpret_cast<const float4*>(rows.row(j) + d) : float4{};
+                }
+            }
+        }
+    }
+    __device__ void loadValues(const HeadRows& rows, int first, int from, int to, int headDim) {
+        const int lane = static_cast<int>(threadIdx.x) % kWarp;
+#pragma unroll
+        for (int u = 0; u < kValues; ++u) {
+            const int j = first + valueOf(u);
+#pragma unroll
+            for (int p = 0; p < Parts; ++p) {
+                const int d = lane + kWarp * p;
+                if (j >= from && j < to) {
+                    values[u][p] = d < headDim ? rows.row(j)[d] : 0.0F;
+                }
+            }
+        }
+    }
+};
+
+/// One block a head (x) of a row (y), heads of up to 32 * Parts elements in quads.
+template <int Parts>
+__global__ void __launch_bounds__(kThreads) stepAttentionKernel(const StepArguments a) {
+    using F = Flight<Parts>;
+    extern __shared__ float4 dynamic[];
+    __shared__ float4 query4[Parts * kWarp / 4];
+    __shared__ float parts[kWarps * Parts * kWarp], reduced[kWarp];
+    auto* scores = reinterpret_cast<float*>(dynamic);
+    auto* query = reinterpret_cast<float*>(query4);
+    letNextBegin();
+    const auto thread = static_cast<int>(threadIdx.x);
+    const int lane = thread % kWarp, warp = thread / kWarp;
+    const Place at(a);
+    HeadRows keys(a, at, a.keys, a.k);
+    const HeadRows values(a, at, a.values, a.v);
+    F flight;
+    flight.loadKeys(keys, 0, 0, at.cached, a.headDim);
+    flight.loadValues(values, 0, 0, at.cached, a.headDim);
+    waitForPrevious();
+    float* y = a.y + (static_cast<std::int64_t>(at.row) * a.heads + at.head) * a.headDim;
+    if (!at.inRange) {
+        for (int d = thread; d < a.headDim; d += kThreads) {
+            y[d] = nanf("");
+        }
+        return;
+    }
+    prepare(a, at, keys, values, query, scores + (a.capacity + 3) / 4 * 4);
+    const float* bias =
+        a.bias == nullptr ? nullptr : a.bias + at.head * a.biasStride - (at.visible - 1);
+    for (int first = 0; first < at.visible; first += F::kKeysOfPass) {
+        flight.loadKeys(keys, first, at.cached, at.visible, a.headDim);
+        float dots[F::kKeys] = {};
+#pragma unroll
+        for (int u = 0; u < F::kKeys; ++u) {
+#pragma unroll
+            for (int p = 0; p < Parts; ++p) {
+                const int d = 4 * (thread % kKeyLanes + kKeyLanes * p);
+                if (d < a.headDim) {
+                    const float4 k = flight.keys[u][p];
+                    const float4 q = *reinterpret_cast<const float4*>(query + d);
+                    dots[u] =
+                        fmaf(q.x, k.x, fmaf(q.y, k.y, fmaf(q.z, k.z, fmaf(q.w, k.w, dots[u]))));
+                }
+            }
+        }
+        flight.loadKeys(keys, first + F::kKeysOfPass, 0, at.cached, a.headDim);
+#pragma unroll
+        for (int u = 0; u < F::kKeys; ++u) {
+#pragma unroll
+            for (int offset = kKeyLanes / 2; offset > 0; offset /= 2) {
+                dots[u] += __shfl_xor_sync(0xffffffffU, dots[u], offset);
+            }
+            const int j = first + F::keyOf(u);
+            if (j < at.visible && thread % kKeyLanes == 0) {
+                scores[j] = dots[u] + (bias == nullptr ? 0.0F : bias[j]);
+            }
+        }
+    }
+    __syncthreads();
+    const float weight = softmax(scores, at.visible, reduced);
+    float sums[Parts] = {};
+    for (int first = 0; first < at.visible; first += F::kValuesOfPass) {
+        flight.loadValues(values, first, at.cached, at.visible, a.headDim);
+#pragma unroll
+        for (int u = 0; u < F::kValues; ++u) {
+            const int j = first + F::valueOf(u);
+#pragma unroll
+            for (int p = 0; p < Parts; ++p) {
+                sums[p] = j < at.visible ? fmaf(scores[j], flight.values[u][p], sums[p]) : sums[p];
+            }
+        }
+        flight.loadValues(values, first + F::kValuesOfPass, 0, at.cached, a.headDim);
+    }
+#pragma unroll
+    for (int p = 0; p < Parts; ++p) {
+        if (lane + kWarp * p < a.headDim) {
+            parts[warp * a.headDim + lane + kWarp * p] = sums[p];
+        }
+    }
+    addParts(parts, kWarps, a.headDim, weight, y);
+}
+
+/// Heads of any length and alignment, key by key.
+__global__ void __launch_bounds__(kThreads) stepAttentionAnyKernel(const StepArguments a) {
+    extern __shared__ float4 dynamic[];
+    __shared__ float query[kMostHeadDim], parts[kMostParts], reduced[kWarp];
+    auto* scores = reinterpret_cast<float*>(dynamic);
+    letNextBegin();
+    waitForPrevious();
+    const auto thread = static_cast<int>(threadIdx.x);
+    const Place at(a);
+    float* y = a.y + (static_cast<std::int64_t>(at.row) * a.heads + at.head) * a.headDim;
+    if (!at.inRange) {
+        for (int d = thread; d < a.headDim; d += kThreads) {
+            y[d] = nanf("");
+        }
+        return;
+    }
+    HeadRows keys(a, at, a.keys, a.k);
+    const HeadRows values(a, at, a.values, a.v);
+    prepare(a, at, keys, values, query, scores + (a.capacity + 3) / 4 * 4);
+    const float* bias =
+        a.bias == nullptr ? nullptr : a.bias + at.head * a.biasStride - (at.visible - 1);
+    const int warp = thread / kWarp, lane = thread % kWarp;
+    for (int j = warp; j < at.visible; j += kWarps) {
+        float dot = 0.0F;
+        for (int d = lane; d < a.headDim; d += kWarp) {
+            dot = fmaf(query[d], keys.row(j)[d], dot);
+        }
+        dot = warpSum(dot);
+        if (lane == 0) {
+            scores[j] = dot + (bias == nullptr ? 0.0F : bias[j]);
+        }
+    }
+    __syncthreads();
+    const float weight = softmax(scores, at.visible, reduced);
+    const int count = max(1, kThreads / a.headDim);
+    for (int d = thread % a.headDim; d < a.headDim; d += kThreads) {
+        const int part = thread / a.headDim;
+        if (part < count) {
+            float sum = 0.0F;
+            for (int j = part; j < at.visible; j += count) {
+                sum = fmaf(scores[j], values.row(j)[d], sum);
+            }
+            parts[part * a.headDim + d] = sum;
+        }
+    }
+    addParts(parts, count, a.headDim, weight, y);
 }
 
 } // namespace
@@ -231,9 +350,13 @@ void launch(ExecContext& context, const StepAttention& op) {
         .grid = dim3(static_cast<unsigned>(heads), rows),
         .threads = kThreads,
         .shared = (scores + turned) * sizeof(float)};
-    launchOverlapped(
-        context, "step_attention", quads ? stepAttentionKernel<true> : stepAttentionKernel<false>,
-        shape, a);
+    auto* kernel = stepAttentionAnyKernel;
+    if (quads && headDim <= 4 * kWarp) {
+        kernel = headDim <= kWarp       ? stepAttentionKernel<1>
+                 : headDim <= 2 * kWarp ? stepAttentionKernel<2>
+                                        : stepAttentionKernel<4>;
+    }
+    launchOverlapped(context, "step_attention", kernel, shape, a);
 }
 
 } // namespace lathe::cuda

@@ -12,11 +12,11 @@ constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * kWarp;
 constexpr int kMostRows = 12; ///< of one block
 constexpr int kOctet = 8;     ///< neighbouring columns of a lane
-/// Octets of the matrix that a lane has asked for before it multiplies.
-constexpr int kUnderWay = 4;
+constexpr int kChunk = kWarp * kOctet;
+/// Chunks in a row of which a warp takes all, before the next ones go to another warp.
+constexpr int kUnit = 2;
 /// From here on there are enough outputs for every warp to take several, which share one x.
 constexpr std::int64_t kManyOutputs = 4096;
-constexpr int kSharedOutputs = 4;
 
 template <class T>
 struct ProductArguments {
@@ -25,6 +25,7 @@ struct ProductArguments {
     const T* w;
     float* y;
     int rows, in, out;
+    int split; ///< warps that share the columns of an output
     float epsilon;
     StepProduct::Result result;
 };
@@ -35,10 +36,10 @@ struct Stored {
     static constexpr int kParts = static_cast<int>(sizeof(T)) / 2;
     uint4 part[kParts];
 
-    __device__ void load(const T* from) {
+    __device__ void load(const T* from, bool inside) {
 #pragma unroll
         for (int i = 0; i < kParts; ++i) {
-            part[i] = __ldg(reinterpret_cast<const uint4*>(from) + i);
+            part[i] = inside ? __ldg(reinterpret_cast<const uint4*>(from) + i) : uint4{};
         }
     }
     __device__ float at(int i) const { return widen(reinterpret_cast<const T*>(part)[i]); }
@@ -47,13 +48,43 @@ struct Stored {
 struct Eight {
     float value[kOctet];
 
-    __device__ void load(const float* from) {
-        const float4 a = *reinterpret_cast<const float4*>(from);
-        const float4 b = *reinterpret_cast<const float4*>(from + 4);
+    /// Zeros outside.
+    __device__ void load(const float* from, bool inside) {
+        const float4 a = inside ? *reinterpret_cast<const float4*>(from) : float4{};
+        const float4 b = inside ? *reinterpret_cast<const float4*>(from + 4) : float4{};
         value[0] = a.x, value[1] = a.y, value[2] = a.z, value[3] = a.w;
         value[4] = b.x, value[5] = b.y, value[6] = b.z, value[7] = b.w;
     }
 };
+
+/// The next power of two.
+template <int Count>
+constexpr int kPower = 2 * kPower<(Count + 1) / 2>;
+template <>
+constexpr int kPower<1> = 1;
+
+/// Sums over the warp of several values at once, each in the order of warpSum: half of them stay
+/// with half of the lanes at every step. The sum of value i is in lane i * (32 / Power).
+template <int Power>
+__device__ float warpSums(float (&values)[Power]) {
+    static_assert(Power <= kWarp);
+    const int lane = static_cast<int>(threadIdx.x) % kWarp;
+    int offset = kWarp / 2;
+#pragma unroll
+    for (int half = Power / 2; half > 0; half /= 2, offset /= 2) {
+        const bool upper = (lane & offset) != 0;
+#pragma unroll
+        for (int i = 0; i < half; ++i) {
+            const float sent = upper ? values[i] : values[i + half];
+            const float kept = upper ? values[i + half] : values[i];
+            values[i] = kept + __shfl_xor_sync(0xffffffffU, sent, offset);
+        }
+    }
+    for (; offset > 0; offset /= 2) {
+        values[0] += __shfl_xor_sync(0xffffffffU, values[0], offset);
+    }
+    return values[0];
+}
 
 template <class T>
 __device__ void finish(const ProductArguments<T>& a, int row, int o, float product) {
@@ -71,45 +102,58 @@ __device__ void finish(const ProductArguments<T>& a, int row, int o, float produ
     }
 }
 
-/// `Outs` outputs a warp, of up to `Rows` rows. Lane l takes columns 8 l to 8 l + 7 of every 256,
-/// in their order, whatever Rows and Outs are.
-template <class T, int Rows, int Outs>
-__global__ void __launch_bounds__(kThreads) productKernel(ProductArguments<T> a) {
-    constexpr int kAhead = kUnderWay / Outs;
-    letNextBegin();
-    const std::int64_t above = static_cast<std::int64_t>(blockIdx.y) * Rows;
-    a.x += above * a.in;
-    a.y += above * a.out;
-    a.rows = min(a.rows - static_cast<int>(above), Rows);
-    const int lane = static_cast<int>(threadIdx.x) % kWarp;
-    const int first =
-        (static_cast<int>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x) / kWarp) * Outs;
-    if (first >= a.out) {
-        return;
+/// Warps that share the columns of an output. Of the matrix alone, so that a row's sum does not
+/// depend on how many there are.
+int splitOf(std::int64_t in) {
+    int split = 1;
+    while (split < kWarps && in > std::int64_t{split} * kUnit * kChunk) {
+        split *= 2;
     }
-    const T* w[Outs];
-#pragma unroll
-    for (int o = 0; o < Outs; ++o) {
-        w[o] = a.w + static_cast<std::int64_t>(min(first + o, a.out - 1)) * a.in;
-    }
-    Stored<T> next[kAhead][Outs] = {};
-    const auto fetch = [&](int from) {
-#pragma unroll
-        for (int c = 0; c < kAhead; ++c) {
-            const int column = from + c * kWarp * kOctet + lane * kOctet;
-#pragma unroll
-            for (int o = 0; o < Outs; ++o) {
-                if (column < a.in) {
-                    next[c][o].load(w[o] + column);
-                }
-            }
-        }
-    };
-    fetch(0);
-    waitForPrevious();
+    return split;
+}
+
+/// What a warp has of a product: up to `Rows` rows times `Outs` outputs. Lane l takes columns 8 l
+/// to 8 l + 7 of every chunk, in their order, whatever Rows and Outs are. `Once`: one unit a warp.
+template <class T, int Rows, int Outs, bool Once>
+struct Sums {
+    static constexpr int kAhead =
+        Outs < kUnit ? kUnit / Outs : 1; ///< chunks that have been asked for
     float sum[Rows][Outs] = {};
     float squares[Rows] = {};
-    for (int from = 0; from < a.in; from += kAhead * kWarp * kOctet) {
+    Stored<T> next[kAhead][Outs];
+
+    /// First column of a chunk of this segment.
+    __device__ static int columnOf(const ProductArguments<T>& a, int chunk, int segment) {
+        return ((chunk / kUnit * a.split + segment) * kUnit + chunk % kUnit) * kChunk;
+    }
+    __device__ void fetch(const ProductArguments<T>& a, int first, int chunk, int segment) {
+        const int lane = static_cast<int>(threadIdx.x) % kWarp;
+#pragma unroll
+        for (int c = 0; c < kAhead; ++c) {
+            const int column = columnOf(a, chunk + c, segment) + lane * kOctet;
+#pragma unroll
+            for (int o = 0; o < Outs; ++o) {
+                const auto row = static_cast<std::int64_t>(min(first + o, a.out - 1));
+                next[c][o].load(a.w + row * a.in + column, column < a.in);
+            }
+        }
+    }
+    __device__ void multiply(const ProductArguments<T>& a, int first, int segment) {
+        if constexpr (Once) {
+#pragma unroll
+            for (int chunk = 0; chunk < kUnit; chunk += kAhead) {
+                batch(a, first, chunk, segment, chunk + kAhead < kUnit);
+            }
+        } else {
+            for (int chunk = 0; columnOf(a, chunk, segment) < a.in; chunk += kAhead) {
+                batch(a, first, chunk, segment, true);
+            }
+        }
+    }
+
+private:
+    __device__ void
+    batch(const ProductArguments<T>& a, int first, int chunk, int segment, bool more) {
         Stored<T> held[kAhead][Outs];
 #pragma unroll
         for (int c = 0; c < kAhead; ++c) {
@@ -118,52 +162,113 @@ __global__ void __launch_bounds__(kThreads) productKernel(ProductArguments<T> a)
                 held[c][o] = next[c][o];
             }
         }
-        fetch(from + kAhead * kWarp * kOctet);
+        if (more) {
+            fetch(a, first, chunk + kAhead, segment);
+        }
 #pragma unroll
         for (int c = 0; c < kAhead; ++c) {
-            const int column = from + c * kWarp * kOctet + lane * kOctet;
-            if (column >= a.in) {
-                break;
+            const int column = columnOf(a, chunk + c, segment);
+            // With few rows all loads are under way together, those outside of the row too.
+            if (Rows <= 2 || column < a.in) {
+                add(a, held[c], column);
             }
-            Eight scale;
+        }
+    }
+    __device__ void add(const ProductArguments<T>& a, const Stored<T> (&w)[Outs], int from) {
+        const int column = from + static_cast<int>(threadIdx.x) % kWarp * kOctet;
+        const bool inside = column < a.in;
+        Eight scale;
+        scale.load(a.gamma + column, a.gamma != nullptr && inside);
+#pragma unroll
+        for (int r = 0; r < Rows; ++r) {
+            Eight x;
+            const auto row = static_cast<std::int64_t>(min(r, a.rows - 1));
+            x.load(a.x + row * a.in + column, inside);
             if (a.gamma != nullptr) {
-                scale.load(a.gamma + column);
+#pragma unroll
+                for (int i = 0; i < kOctet; ++i) {
+                    squares[r] = fmaf(x.value[i], x.value[i], squares[r]);
+                    x.value[i] *= scale.value[i];
+                }
             }
 #pragma unroll
-            for (int r = 0; r < Rows; ++r) {
-                Eight x;
-                x.load(a.x + static_cast<std::int64_t>(min(r, a.rows - 1)) * a.in + column);
-                if (a.gamma != nullptr) {
+            for (int o = 0; o < Outs; ++o) {
 #pragma unroll
-                    for (int i = 0; i < kOctet; ++i) {
-                        squares[r] = fmaf(x.value[i], x.value[i], squares[r]);
-                        x.value[i] *= scale.value[i];
-                    }
-                }
-#pragma unroll
-                for (int o = 0; o < Outs; ++o) {
-#pragma unroll
-                    for (int i = 0; i < kOctet; ++i) {
-                        sum[r][o] = fmaf(held[c][o].at(i), x.value[i], sum[r][o]);
-                    }
+                for (int i = 0; i < kOctet; ++i) {
+                    sum[r][o] = fmaf(w[o].at(i), x.value[i], sum[r][o]);
                 }
             }
         }
     }
+};
+
+/// `Outs` outputs for `split` warps, of up to `Rows` rows.
+template <class T, int Rows, int Outs, bool Once>
+__global__ void __launch_bounds__(kThreads, Rows <= 2 ? 3 : 2)
+    productKernel(ProductArguments<T> a) {
+    constexpr int kRowPower = kPower<Rows>;
+    __shared__ float products[kWarps][Outs][kRowPower];
+    __shared__ float norms[kWarps][kRowPower];
+    letNextBegin();
+    const std::int64_t above = static_cast<std::int64_t>(blockIdx.y) * Rows;
+    a.x += above * a.in;
+    a.y += above * a.out;
+    a.rows = min(a.rows - static_cast<int>(above), Rows);
+    const int lane = static_cast<int>(threadIdx.x) % kWarp;
+    const int warp = static_cast<int>(threadIdx.x) / kWarp, segment = warp % a.split;
+    const int first = (static_cast<int>(blockIdx.x) * (kWarps / a.split) + warp / a.split) * Outs;
+    Sums<T, Rows, Outs, Once> mine;
+    mine.fetch(a, first, 0, segment);
+    waitForPrevious();
+    mine.multiply(a, first, segment);
+    // The sum of row r is in lane r * kLanes.
+    constexpr int kLanes = kWarp / kRowPower;
+    float squares = 0.0F, totals[Outs];
+    const auto summed = [&](auto valueOf) {
+        float values[kRowPower] = {};
 #pragma unroll
-    for (int r = 0; r < Rows; ++r) {
-        float norm = 1.0F;
-        if (a.gamma != nullptr) {
-            norm = 1.0F / sqrtf(warpSum(squares[r]) / static_cast<float>(a.in) + a.epsilon);
+        for (int r = 0; r < Rows; ++r) {
+            values[r] = valueOf(r);
         }
-        float mine = 0.0F;
+        return warpSums(values);
+    };
+    if (a.gamma != nullptr) {
+        squares = summed([&](int r) { return mine.squares[r]; });
+    }
 #pragma unroll
-        for (int o = 0; o < Outs; ++o) {
-            const float total = warpSum(sum[r][o]) * norm;
-            mine = lane == o ? total : mine;
+    for (int o = 0; o < Outs; ++o) {
+        totals[o] = summed([&](int r) { return mine.sum[r][o]; });
+    }
+    const int row = lane / kLanes;
+    if (a.split > 1) {
+        if (lane % kLanes == 0) {
+            norms[warp][row] = squares;
+#pragma unroll
+            for (int o = 0; o < Outs; ++o) {
+                products[warp][o][row] = totals[o];
+            }
         }
-        if (lane < Outs && first + lane < a.out && r < a.rows) {
-            finish(a, r, first + lane, mine);
+        __syncthreads();
+        if (segment > 0) {
+            return;
+        }
+        for (int s = 1; s < a.split; ++s) {
+            squares += norms[warp + s][row];
+#pragma unroll
+            for (int o = 0; o < Outs; ++o) {
+                totals[o] += products[warp + s][o][row];
+            }
+        }
+    }
+    if (lane % kLanes != 0 || row >= a.rows) {
+        return;
+    }
+    const float norm =
+        a.gamma == nullptr ? 1.0F : 1.0F / sqrtf(squares / static_cast<float>(a.in) + a.epsilon);
+#pragma unroll
+    for (int o = 0; o < Outs; ++o) {
+        if (first + o < a.out) {
+            finish(a, row, first + o, totals[o] * norm);
         }
     }
 }
@@ -199,9 +304,11 @@ __global__ void __launch_bounds__(kThreads) productAnyKernel(const ProductArgume
 
 template <class T, int Rows, int Outs>
 void launchShape(ExecContext& context, const ProductArguments<T>& a) {
-    const int perBlock = kWarps * Outs;
+    const int perBlock = kWarps / a.split * Outs;
+    const bool once = a.in <= a.split * kUnit * kChunk;
     launchOverlapped(
-        context, "step_product", productKernel<T, Rows, Outs>,
+        context, "step_product",
+        once ? productKernel<T, Rows, Outs, true> : productKernel<T, Rows, Outs, false>,
         {.grid = dim3(
              static_cast<unsigned>((a.out + perBlock - 1) / perBlock),
              static_cast<unsigned>((a.rows + Rows - 1) / Rows)),
@@ -211,11 +318,13 @@ void launchShape(ExecContext& context, const ProductArguments<T>& a) {
 
 template <class T, int Rows>
 void launchRows(ExecContext& context, const ProductArguments<T>& a) {
-    if (a.out >= kManyOutputs) {
-        launchShape<T, Rows, kSharedOutputs>(context, a);
-    } else {
-        launchShape<T, Rows, 1>(context, a);
+    if constexpr (sizeof(T) == 2) { // what models are stored in
+        if (a.out >= kManyOutputs) {
+            launchShape<T, Rows, Rows <= 4 ? 4 : 2>(context, a);
+            return;
+        }
     }
+    launchShape<T, Rows, 1>(context, a);
 }
 
 /// kMostRows rows at once and more of them beside each other: the weights come from the caches.
@@ -227,6 +336,8 @@ void launchSome(ExecContext& context, const ProductArguments<T>& a) {
         launchRows<T, 2>(context, a);
     } else if (a.rows <= 4) {
         launchRows<T, 4>(context, a);
+    } else if (a.rows <= 6) {
+        launchRows<T, 6>(context, a);
     } else if (a.rows <= 8) {
         launchRows<T, 8>(context, a);
     } else {
@@ -252,6 +363,7 @@ void launch(ExecContext& context, const StepProduct& op) {
             .rows = rows,
             .in = in,
             .out = static_cast<int>(op.w.shape[0]),
+            .split = splitOf(in),
             .epsilon = op.epsilon,
             .result = op.result};
         if (!wide) {
