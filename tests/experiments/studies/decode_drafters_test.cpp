@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/core/decode_log.h"
 #include "engine/core/error.h"
+#include "engine/decode/bild.h"
 #include "engine/io/mapped_file.h"
+#include "experiments/model_cache.h"
 #include "experiments/quantize_model.h"
 #include "tests/experiments/studies/recording_sink.h"
 #include "tests/support/lathe_test.h"
@@ -179,7 +181,8 @@ void DecodeDraftersTest::presetsOfOtherPairsAreRefused() {
     QFETCH(QString, params);
     QFETCH(QString, message);
     Json all = pair({{"source", kSource}, {"preset", "tuned"}});
-    for (const auto& [name, value] : parseJson(params.toStdString(), "params").items()) {
+    const Json given = parseJson(params.toStdString(), "params");
+    for (const auto& [name, value] : given.items()) {
         all[name] = value;
     }
     std::erase_if(
