@@ -9,6 +9,7 @@
 #include "tests/support/lathe_test.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 namespace lathe {
@@ -58,6 +59,7 @@ private slots:
     void oneEncoderReadsOnce();
     void methodsWithSensitivitiesAreRefused();
     void theTunedPresetOfThePair();
+    void boundsOfManyAreWider();
     void presetsOfOtherPairsAreRefused_data();
     void presetsOfOtherPairsAreRefused();
     void drawsAreReproducible();
@@ -163,6 +165,34 @@ void DecodeDraftersTest::theTunedPresetOfThePair() {
         {{"alpha_fb", {0.5}}, {"alpha_rb", {0}}}));
     QCOMPARE(grid.done.size(), std::size_t{1});
     QCOMPARE(grid.done.front().metrics.at("agreement").get<double>(), 100.0);
+}
+
+void DecodeDraftersTest::boundsOfManyAreWider() {
+    const auto tune = [](const char* bound, const char* fallbacks) {
+        return metricsOf(specOf(
+            "decode.tune", pair(
+                               {{"max_texts", 10},
+                                {"fallbacks", fallbacks},
+                                {"rollbacks", "6"},
+                                {"budget", 100},
+                                {"bound", bound}})));
+    };
+    const auto number = [](const Json& json, const char* name) {
+        return json.at(name).get<double>();
+    };
+    const Json one = tune("simultaneous", "0.4");
+    QVERIFY(number(one, "loss_high") > number(one, "loss"));
+    QVERIFY(std::abs(number(one, "loss_bound") - number(one, "loss_high")) < 1e-9);
+    const Json many = tune("simultaneous", "0.2,0.4,0.6,0.8");
+    int wider = 0;
+    for (const Json& candidate : many.at("candidates")) {
+        QVERIFY(number(candidate, "loss_bound") >= number(candidate, "loss_high") - 1e-9);
+        wider += number(candidate, "loss_bound") > number(candidate, "loss_high") + 1e-9 ? 1 : 0;
+    }
+    QVERIFY(wider >= 2);
+    const Json upper = tune("upper", "0.2,0.4,0.6,0.8");
+    QCOMPARE(upper.at("loss_bound"), upper.at("loss_high"));
+    QCOMPARE(tune("mean", "0.4").at("loss_bound"), one.at("loss"));
 }
 
 void DecodeDraftersTest::presetsOfOtherPairsAreRefused_data() {
