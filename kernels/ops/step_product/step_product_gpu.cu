@@ -331,7 +331,7 @@ template <class T, int Rows>
 void launchRows(ExecContext& context, const ProductArguments<T>& a) {
     if constexpr (sizeof(T) == 2) { // what models are stored in
         if (a.out >= kManyOutputs) {
-            launchShape<T, Rows, Rows <= 4 ? 4 : 2>(context, a);
+            launchShape<T, Rows, Rows <= 8 ? 4 : 2>(context, a);
             return;
         }
     }
