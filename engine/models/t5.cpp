@@ -234,8 +234,16 @@ EncoderOutput T5Model::encode(ExecContext& context, std::span<const TokenId> sou
     }
     EncoderOutput output{m_pool->takeHidden(context, tokens, m_config.hiddenSize)};
     if (context.device().isCuda()) {
-        Arena::Scope scope(context.scratch());
-        T5DecodeStep::encode(context, *this, onDevice(context, source), output.hidden.view());
+        if (tokens <= T5EncodeStep::kMostTokens) {
+            auto encoder = m_pool->takeEncoder(context, *this, tokens);
+            copy(context, encoder->run(context, source), output.hidden.view());
+            m_pool->giveBack(std::move(encoder));
+        } else {
+            Arena::Scope scope(context.scratch());
+            T5DecodeStep(context, *this, tokens)
+                .encode(context, onDevice(context, source), output.hidden.view());
+            context.synchronize(); // before its buffers are given back
+        }
         return output;
     }
     T5Pass pass(context, m_config, m_encoder, tokens);

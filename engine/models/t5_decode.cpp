@@ -72,24 +72,53 @@ void T5DecodeStep::makeBuffers(const Allocate& floats) {
     m_inner = floats({2, m_rows, config.intermediateSize});
 }
 
-void T5DecodeStep::encode(
-    ExecContext& context, const T5Model& model, ConstView ids, TensorView hidden) {
-    T5DecodeStep pass(model, ids.elementCount());
-    pass.makeBuffers([&](Shape shape) { return context.scratch().take(shape, DType::F32); });
-    run(context, Embedding{.table = model.m_embedding.view(), .ids = ids, .y = pass.m_x});
-    for (const T5Block& block : model.m_encoder.blocks) {
-        pass.attendAll(context, block);
-        pass.feedForward(context, block);
-    }
-    run(context, RmsNorm{
-                     .x = pass.m_x,
-                     .gamma = model.m_encoder.finalNorm.view(),
-                     .y = hidden,
-                     .epsilon = pass.m_epsilon});
+T5DecodeStep::T5DecodeStep(ExecContext& context, const T5Model& model, std::int64_t sourceTokens)
+    : T5DecodeStep(model, sourceTokens) {
+    makeBuffers([&](Shape shape) {
+        return m_owned.emplace_back(Tensor::empty(shape, DType::F32, context.device())).view();
+    });
 }
 
-/// Everything whose address the launches keep, apart from the memory's own.
-std::vector<std::uintptr_t> T5DecodeStep::identityOf(ExecContext& context, const T5Model& model) {
+void T5DecodeStep::encode(ExecContext& context, ConstView ids, TensorView hidden) {
+    run(context, Embedding{.table = m_model.m_embedding.view(), .ids = ids, .y = m_x});
+    for (const T5Block& block : m_model.m_encoder.blocks) {
+        attendAll(context, block);
+        feedForward(context, block);
+    }
+    run(context, RmsNorm{
+                     .x = m_x,
+                     .gamma = m_model.m_encoder.finalNorm.view(),
+                     .y = hidden,
+                     .epsilon = m_epsilon});
+}
+
+T5EncodeStep::T5EncodeStep(ExecContext& context, const T5Model& model, std::int64_t tokens)
+    : m_identity(T5DecodeStep::identityOf(context, model, true)), m_pass(context, model, tokens),
+      m_ids(Tensor::empty({tokens}, DType::I32, context.device())),
+      m_hidden(Tensor::empty({tokens, model.config().hiddenSize}, DType::F32, context.device())) {}
+
+bool T5EncodeStep::isFor(ExecContext& context, const T5Model& model, std::int64_t tokens) const {
+    return m_pass.rows() == tokens && m_identity == T5DecodeStep::identityOf(context, model, true);
+}
+
+ConstView T5EncodeStep::run(ExecContext& context, std::span<const TokenId> ids) {
+    put(context, ids, m_ids.view());
+    const auto pass = [&] { m_pass.encode(context, m_ids.view(), m_hidden.view()); };
+    if (!m_hasRun || !CapturedGraph::isAvailable(context)) {
+        pass();
+        m_hasRun = true;
+    } else {
+        if (m_graph == nullptr) {
+            m_graph = CapturedGraph::record(context, pass);
+        }
+        m_graph->replay(context);
+    }
+    return m_hidden.constView();
+}
+
+std::vector<std::uintptr_t>
+T5DecodeStep::identityOf(ExecContext& context, const T5Model& model, bool encoder) {
+    const T5Stack& stack = encoder ? model.m_encoder : model.m_decoder;
     std::vector<std::uintptr_t> list{
         reinterpret_cast<std::uintptr_t>(&context), reinterpret_cast<std::uintptr_t>(&model),
         reinterpret_cast<std::uintptr_t>(model.m_embedding.view().data)};
@@ -98,7 +127,7 @@ std::vector<std::uintptr_t> T5DecodeStep::identityOf(ExecContext& context, const
             appendIdentity(*linear, list);
         }
     };
-    for (const T5Block& block : model.m_decoder.blocks) {
+    for (const T5Block& block : stack.blocks) {
         for (const T5Attention* attention :
              {&block.self, block.source ? &*block.source : nullptr}) {
             if (attention != nullptr) {
@@ -123,7 +152,7 @@ T5DecodeStep::subjectOf(ExecContext& context, const T5Model& model, T5Memory& me
     return {
         .cache = memory.cache,
         .sourceLength = memory.source.length(),
-        .identity = identityOf(context, model),
+        .identity = identityOf(context, model, false),
         .make = [&context, &model, &memory](std::int64_t rows) -> std::unique_ptr<RowsStep> {
             return std::make_unique<T5DecodeStep>(
                 context, model, std::vector<Part>{{&memory, rows}});

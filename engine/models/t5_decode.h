@@ -35,9 +35,13 @@ public:
     /// A pass that happens once: buffers in scratch memory, but for the logits.
     T5DecodeStep(
         ExecContext& context, const T5Model& model, std::vector<Part> parts, TensorView logits);
+    /// The encoder's pass, with buffers of its own; for `encode` alone.
+    T5DecodeStep(ExecContext& context, const T5Model& model, std::int64_t sourceTokens);
     /// What the encoder makes of the ids. @param hidden [ids, hidden] F32, overwritten.
-    static void
-    encode(ExecContext& context, const T5Model& model, ConstView ids, TensorView hidden);
+    void encode(ExecContext& context, ConstView ids, TensorView hidden);
+    /// Everything of a stack whose address launches keep, apart from the caches.
+    static std::vector<std::uintptr_t>
+    identityOf(ExecContext& context, const T5Model& model, bool encoder);
 
     /// y = w * x of any number of rows, by few launches on a GPU.
     static void multiplyAll(ExecContext& context, const Linear& linear, ConstView x, TensorView y);
@@ -51,7 +55,6 @@ private:
     using Allocate = std::function<TensorView(Shape)>;
     T5DecodeStep(const T5Model& model, std::int64_t rows);
     void makeBuffers(const Allocate& floats);
-    static std::vector<std::uintptr_t> identityOf(ExecContext& context, const T5Model& model);
     void attend(ExecContext& context, std::size_t layer);
     /// Every row to every row.
     void attendAll(ExecContext& context, const T5Block& block);
@@ -77,6 +80,25 @@ private:
     TensorView m_mixed;  ///< [rows, heads, headDim]
     TensorView m_inner;  ///< [2, rows, intermediate]
     TensorView m_logits; ///< [rows, vocabulary]
+};
+
+/// The encoder's pass over so many tokens, recorded at its second use.
+class T5EncodeStep {
+public:
+    /// Tokens of the longest source that is recorded.
+    static constexpr std::int64_t kMostTokens = 64;
+
+    T5EncodeStep(ExecContext& context, const T5Model& model, std::int64_t tokens);
+    bool isFor(ExecContext& context, const T5Model& model, std::int64_t tokens) const;
+    /// @return [ids, hidden] F32, until the next run
+    ConstView run(ExecContext& context, std::span<const TokenId> ids);
+
+private:
+    std::vector<std::uintptr_t> m_identity;
+    T5DecodeStep m_pass;
+    Tensor m_ids, m_hidden;
+    bool m_hasRun = false;
+    std::unique_ptr<CapturedGraph> m_graph;
 };
 
 } // namespace lathe

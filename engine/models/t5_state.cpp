@@ -10,6 +10,8 @@ namespace {
 
 /// Texts whose memory is kept: more of them are seldom decoded together.
 constexpr std::size_t kMostKept = 32;
+/// Lengths of sources that are recorded at a time.
+constexpr std::size_t kMostEncoders = 64;
 constexpr std::int64_t kLeastPositions = 32;
 
 std::int64_t roundedUp(std::int64_t positions) {
@@ -22,6 +24,7 @@ std::int64_t roundedUp(std::int64_t positions) {
 T5MemoryPool::T5MemoryPool() {
     m_free.reserve(kMostKept); // giving back cannot fail
     m_freeHidden.reserve(kMostKept);
+    m_freeEncoders.reserve(kMostEncoders);
 }
 
 std::unique_ptr<T5Memory> T5MemoryPool::take(
@@ -83,6 +86,31 @@ T5MemoryPool::takeHidden(const ExecContext& context, std::int64_t tokens, std::i
         }
     };
     return {std::shared_ptr<Storage>(memory, back), 0, {tokens, hidden}, DType::F32};
+}
+
+std::unique_ptr<T5EncodeStep>
+T5MemoryPool::takeEncoder(ExecContext& context, const T5Model& model, std::int64_t tokens) {
+    {
+        const std::lock_guard lock(m_mutex);
+        const auto found = std::ranges::find_if(
+            m_freeEncoders, [&](const auto& free) { return free->isFor(context, model, tokens); });
+        if (found != m_freeEncoders.end()) {
+            std::unique_ptr<T5EncodeStep> encoder = std::move(*found);
+            m_freeEncoders.erase(found);
+            return encoder;
+        }
+    }
+    return std::make_unique<T5EncodeStep>(context, model, tokens);
+}
+
+void T5MemoryPool::giveBack(std::unique_ptr<T5EncodeStep> encoder) noexcept {
+    std::unique_ptr<T5EncodeStep> oldest;
+    const std::lock_guard lock(m_mutex);
+    if (m_freeEncoders.size() >= kMostEncoders) {
+        oldest = std::move(m_freeEncoders.front());
+        m_freeEncoders.erase(m_freeEncoders.begin());
+    }
+    m_freeEncoders.push_back(std::move(encoder));
 }
 
 } // namespace lathe

@@ -43,6 +43,11 @@ public:
     /// [tokens, hidden] F32, whose memory comes back by itself.
     Tensor takeHidden(const ExecContext& context, std::int64_t tokens, std::int64_t hidden);
 
+    /// For so many tokens of a source.
+    std::unique_ptr<T5EncodeStep>
+    takeEncoder(ExecContext& context, const T5Model& model, std::int64_t tokens);
+    void giveBack(std::unique_ptr<T5EncodeStep> encoder) noexcept;
+
 private:
     struct Hidden {
         const ExecContext* context;
@@ -51,6 +56,7 @@ private:
     std::mutex m_mutex;
     std::vector<std::unique_ptr<T5Memory>> m_free; ///< the one used last behind all others
     std::vector<Hidden> m_freeHidden;
+    std::vector<std::unique_ptr<T5EncodeStep>> m_freeEncoders;
 };
 
 /// A text in the making.

@@ -6,13 +6,8 @@
 #include <cmath>
 #include <cstring>
 
-#ifdef __CUDACC__
-#define LATHE_DRAFT_FUNCTION __host__ __device__
-#else
-#define LATHE_DRAFT_FUNCTION
-#endif
-
-/// The one definition of what a draft leads to, for the processor and the GPU.
+/// The one definition of what a draft leads to, for the processor and the GPU: who includes it
+/// says what LATHE_DRAFT_FUNCTION is, nothing or a place to run.
 namespace lathe {
 
 struct DraftPointers {
@@ -61,5 +56,3 @@ LATHE_DRAFT_FUNCTION inline void decideDraft(const DraftPointers& p, float thres
 }
 
 } // namespace lathe
-
-#undef LATHE_DRAFT_FUNCTION

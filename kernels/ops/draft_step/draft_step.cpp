@@ -3,9 +3,11 @@
 
 #include "kernels/core/arguments.h"
 #include "kernels/core/dispatch.h"
-#include "kernels/ops/draft_step/draft_decision.h"
 
 #include <bit>
+
+#define LATHE_DRAFT_FUNCTION
+#include "kernels/ops/draft_step/draft_decision.h"
 
 namespace lathe {
 

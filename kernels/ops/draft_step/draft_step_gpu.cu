@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/overlap.cuh"
+
+#define LATHE_DRAFT_FUNCTION __device__
 #include "kernels/ops/draft_step/draft_decision.h"
 
 namespace lathe::cuda {

@@ -116,8 +116,8 @@ int splitOf(std::int64_t in) {
 /// to 8 l + 7 of every chunk, in their order, whatever Rows and Outs are. `Once`: one unit a warp.
 template <class T, int Rows, int Outs, bool Once>
 struct Sums {
-    static constexpr int kAhead =
-        Outs < kUnit ? kUnit / Outs : 1; ///< chunks that have been asked for
+    /// Chunks that have been asked for.
+    static constexpr int kAhead = Rows <= 2 ? kUnit : Outs < kUnit ? kUnit / Outs : 1;
     float sum[Rows][Outs] = {};
     float squares[Rows] = {};
     Stored<T> next[kAhead][Outs];
@@ -316,11 +316,22 @@ void launchShape(ExecContext& context, const ProductArguments<T>& a) {
         a);
 }
 
+/// One or two rows: as many outputs a warp as let all blocks be there at once.
+template <class T, int Rows>
+void launchFew(ExecContext& context, const ProductArguments<T>& a) {
+    const std::int64_t blocks = static_cast<std::int64_t>(a.out) * a.split / kWarps;
+    if (blocks <= std::int64_t{4} * context.cuda()->multiprocessors) {
+        launchShape<T, Rows, 1>(context, a);
+    } else {
+        launchShape<T, Rows, 2>(context, a);
+    }
+}
+
 template <class T, int Rows>
 void launchRows(ExecContext& context, const ProductArguments<T>& a) {
     if constexpr (sizeof(T) == 2) { // what models are stored in
         if (a.out >= kManyOutputs) {
-            launchShape<T, Rows, Rows <= 4 ? 4 : 2>(context, a);
+            launchShape<T, Rows, Rows <= 8 ? 4 : 2>(context, a);
             return;
         }
     }
@@ -331,9 +342,9 @@ void launchRows(ExecContext& context, const ProductArguments<T>& a) {
 template <class T>
 void launchSome(ExecContext& context, const ProductArguments<T>& a) {
     if (a.rows == 1) {
-        launchShape<T, 1, 1>(context, a);
+        launchFew<T, 1>(context, a);
     } else if (a.rows == 2) {
-        launchRows<T, 2>(context, a);
+        launchFew<T, 2>(context, a);
     } else if (a.rows <= 4) {
         launchRows<T, 4>(context, a);
     } else if (a.rows <= 6) {

@@ -75,6 +75,7 @@ void DraftAloneTest::logsAreThoseOfSteps() {
     QFETCH(qint64, most);
     static constexpr std::array<int, 5> kRuns{1, 2, 5, 10, kUnlimitedRun};
     const DecodeRequest request{.prompt = {0, 3}, .ends = {7}, .maxNew = 24};
+    int drafts = 0;
     for (int pair = 0; pair < 300; ++pair) {
         DecodeSettings settings;
         settings.options.bild.fallback = 0.1 * (pair % 11);
@@ -89,8 +90,9 @@ void DraftAloneTest::logsAreThoseOfSteps() {
             decodeMany(&alone, &toy.big, std::span(&request, 1), settings).front();
         QCOMPARE(QString::fromStdString(timeless(got)), QString::fromStdString(timeless(wanted)));
         QCOMPARE(got.tokens, wanted.tokens);
-        QVERIFY(alone.drafts > 0 || wanted.log.events.size() < 4);
+        drafts += alone.drafts;
     }
+    QVERIFY(drafts > 300);
 }
 
 void DraftAloneTest::callsTileTheTime() {

@@ -26,6 +26,10 @@ private slots:
     void newWeightsAreUsed();
     void otherSlotsAreNoticed_data() { addTargets(); }
     void otherSlotsAreNoticed();
+    void rowsOfOneSequenceEqualForward_data() { addTargets(); }
+    void rowsOfOneSequenceEqualForward();
+    void draftsAreStepsOfTheLikeliest_data() { addTargets(); }
+    void draftsAreStepsOfTheLikeliest();
     void badCallsAreRefused();
     void randomModelsRun_data();
     void randomModelsRun();
@@ -237,6 +241,56 @@ void LlamaDecodeTest::otherSlotsAreNoticed() {
                     std::span(rows).last(40),
                     std::span(expected).subspan((prefix.size() + i) * 40, 40)),
                 kBound);
+        }
+    }
+}
+
+void LlamaDecodeTest::rowsOfOneSequenceEqualForward() {
+    QFETCH(int, target);
+    const auto context = contextOf(target);
+    const auto model = LlamaModel::load(test::tinyCheckpoint(test::tinyConfig()), *context);
+    const std::vector<TokenId> ids = someIds(23);
+    const std::vector<float> expected = wanted(*context, *model, ids);
+    const auto state = model->begin(*context, 23);
+    for (const std::size_t chunk : {1U, 2U, 3U, 5U, 8U, 11U, 12U}) {
+        std::vector<float> all;
+        state->truncate(0);
+        for (std::size_t from = 0; from < ids.size(); from += chunk) {
+            const DecodeSlot slot{
+                *state, std::span(ids).subspan(from, std::min(chunk, ids.size() - from))};
+            const auto rows = hostCopy(*context, model->forwardRows(*context, slot));
+            all.insert(all.end(), rows.begin(), rows.end());
+        }
+        QCOMPARE_LE(largestDifference(all, expected), kBound);
+    }
+    state->truncate(0);
+    const DecodeSlot wide{*state, std::span(ids).first(13)};
+    LATHE_VERIFY_THROWS(model->forwardRows(*context, wide), InputError, "12 tokens");
+}
+
+void LlamaDecodeTest::draftsAreStepsOfTheLikeliest() {
+    QFETCH(int, target);
+    const auto context = contextOf(target);
+    const auto model = LlamaModel::load(test::tinyCheckpoint(test::tinyConfig()), *context);
+    const std::vector<TokenId> begun = someIds(3);
+    const auto state = model->begin(*context, 30);
+    const std::int64_t vocabulary = model->vocabularySize();
+    for (int repeat = 0; repeat < 3; ++repeat) { // as it is, recorded, replayed
+        state->truncate(0);
+        std::vector<TokenId> all = begun, next = begun;
+        while (all.size() < 15) {
+            const DraftLimits limits{.most = 15 - static_cast<std::int64_t>(all.size())};
+            for (const DraftedRow& row :
+                 model->makeDrafts(*context, *state, next, limits, vocabulary)) {
+                all.push_back(row.argmax);
+            }
+            next = {all.back()};
+            QCOMPARE(state->length(), static_cast<std::int64_t>(all.size()) - 1);
+        }
+        const std::vector<float> rows = wanted(*context, *model, all);
+        for (std::size_t i = begun.size(); i < all.size(); ++i) {
+            const auto row = rows.begin() + static_cast<std::ptrdiff_t>(i - 1) * vocabulary;
+            QCOMPARE(all[i], static_cast<TokenId>(std::max_element(row, row + vocabulary) - row));
         }
     }
 }

@@ -118,7 +118,7 @@ void T5DecodeTest::batchesAreWhatEachTextIsAlone() {
         ids.first(5), ids.subspan(5, 9), ids.subspan(14)};
     std::vector<EncoderOutput> encoded;
     std::vector<std::unique_ptr<DecoderState>> states;
-    std::vector<DecodeSlot> slots;
+    std::vector<DecodeSlot> batch;
     std::vector<float> wanted;
     for (std::size_t i = 0; i < texts.size(); ++i) { // sources of 4, 7 and 10 tokens
         encoded.push_back(model->encode(*context, std::span(m_source).last(4 + 3 * i)));
@@ -128,9 +128,9 @@ void T5DecodeTest::batchesAreWhatEachTextIsAlone() {
     }
     for (std::size_t i = 0; i < texts.size(); ++i) {
         states.push_back(model->begin(*context, 16, &encoded[i]));
-        slots.push_back({*states[i], texts[i]});
+        batch.push_back({*states[i], texts[i]});
     }
-    QVERIFY(hostCopy(*context, model->forwardDecode(*context, slots)) == wanted);
+    QVERIFY(hostCopy(*context, model->forwardDecode(*context, batch)) == wanted);
 }
 
 void T5DecodeTest::memoryServesOneTextAfterAnother() {
