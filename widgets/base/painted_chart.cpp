@@ -23,6 +23,13 @@ constexpr int kPaperFontPixels = 12;
 constexpr double kZoomStep = 0.8;
 constexpr double kPanStep = 0.15;
 
+/// Asked for with each mark that is painted.
+const QPalette& paletteOf(bool dark) {
+    static const QPalette kLight = Theme::palette(false);
+    static const QPalette kDark = Theme::palette(true);
+    return dark ? kDark : kLight;
+}
+
 } // namespace
 
 PaintLook PaintLook::ofScreen(const QWidget& widget) {
@@ -35,8 +42,8 @@ PaintLook PaintLook::ofPaper() {
     return {.paper = true, .font = font};
 }
 
-QColor PaintLook::base() const { return Theme::palette(dark).color(QPalette::Base); }
-QColor PaintLook::text() const { return Theme::palette(dark).color(QPalette::Text); }
+QColor PaintLook::base() const { return paletteOf(dark).color(QPalette::Base); }
+QColor PaintLook::text() const { return paletteOf(dark).color(QPalette::Text); }
 QColor PaintLook::grid() const {
     QColor colour = text();
     colour.setAlphaF(0.14F);
