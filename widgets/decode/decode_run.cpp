@@ -8,6 +8,7 @@
 
 #include <QCoreApplication>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -59,6 +60,7 @@ std::vector<double> aloneTimes(const Json& metrics) {
 void DecodeRun::takeMetrics(const Json& metrics) {
     m_story = storyOf(metrics);
     m_metrics = metrics;
+    m_message.clear(); // of a live log that could not be followed
 }
 
 void DecodeRun::load(const RunRow& row, RunReader& reader) {
@@ -94,6 +96,12 @@ int DecodeRun::apply(const Event& event) {
     }
     try {
         if (const auto* step = std::get_if<DecodeStep>(&event.payload)) {
+            if (m_story.isEmpty()) { // how long the prompt is shows at once, what it is at the end
+                DecodeLog log;
+                log.prompt.assign(
+                    static_cast<std::size_t>(std::max<std::int64_t>(step->event.n, 0)), -1);
+                m_story = DecodeStory(std::move(log), {});
+            }
             m_story.append(
                 step->event, QString::fromStdString(step->piece),
                 QString::fromStdString(step->argmaxPiece));

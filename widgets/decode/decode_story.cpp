@@ -245,7 +245,11 @@ QString DecodeStory::piece(TokenId token) const {
     if (found == m_pieces.end()) {
         return QStringLiteral("<%1>").arg(token);
     }
-    return QString(found->second).replace(QChar(0x2581), QLatin1Char(' '));
+    // SentencePiece's space, and the space and the line end of byte-level vocabularies.
+    return QString(found->second)
+        .replace(QChar(0x2581), QLatin1Char(' '))
+        .replace(QChar(0x0120), QLatin1Char(' '))
+        .replace(QChar(0x010A), QLatin1Char('\n'));
 }
 
 QString DecodeStory::textAt(int events) const {

@@ -5,6 +5,7 @@
 #include "widgets/base/followed_run.h"
 #include "widgets/base/theme.h"
 #include "widgets/decode/decode_histograms.h"
+#include "widgets/decode/fate_style.h"
 #include "widgets/decode/replay_bar.h"
 #include "widgets/decode/swim_lanes.h"
 #include "widgets/decode/threshold_strip.h"
@@ -56,6 +57,7 @@ LiveView::LiveView(QWidget* parent)
     m_split->setChildrenCollapsible(false);
     m_split->setStretchFactor(0, 2);
     m_split->setStretchFactor(1, 3);
+    column->addWidget(new FateLegend);
     column->addWidget(m_split, 1);
     column->addWidget(m_replay);
     setFocusProxy(m_ribbon);
@@ -95,6 +97,8 @@ LiveView::~LiveView() = default;
 
 QWidget* LiveView::makeHead() {
     m_facts->setTextFormat(Qt::RichText);
+    m_facts->setSizePolicy(
+        QSizePolicy::Ignored, QSizePolicy::Preferred); // no reason to move others
     m_facts->setAccessibleName(tr("Numbers up to the place of the replay"));
     m_note->setTextFormat(Qt::PlainText);
     m_note->setWordWrap(true);

@@ -106,19 +106,23 @@ ThresholdGrid
 readGrid(RunReader& reader, const std::string& big, const std::string& little, qint64 run) {
     ThresholdGrid grid;
     grid.bigBleu = kNone;
-    Json subject;
     const std::string query = std::string("study:") + kGridStudy;
-    for (const RunRow& row : reader.runs({.text = query, .limit = kMostRuns})) {
-        const bool isAsked = run != 0 ? row.id == run
-                                      : textOf(row.spec.params, "big") == big &&
-                                            textOf(row.spec.params, "little") == little;
-        if (row.study != kGridStudy || row.cellsDone == 0 ||
-            (subject.is_null() ? !isAsked : gridSubject(row.spec) != subject)) {
+    std::vector<RunRow> rows = reader.runs({.text = query, .limit = kMostRuns});
+    std::erase_if(
+        rows, [](const RunRow& row) { return row.study != kGridStudy || row.cellsDone == 0; });
+    const auto latest = std::ranges::find_if(rows, [&](const RunRow& row) {
+        return run != 0 ? row.id == run
+                        : textOf(row.spec.params, "big") == big &&
+                              textOf(row.spec.params, "little") == little;
+    });
+    if (latest == rows.end()) {
+        return grid;
+    }
+    grid.spec = latest->spec;
+    const Json subject = gridSubject(grid.spec);
+    for (const RunRow& row : rows) {
+        if (gridSubject(row.spec) != subject) {
             continue;
-        }
-        if (subject.is_null()) {
-            subject = gridSubject(row.spec);
-            grid.spec = row.spec;
         }
         for (const CellRow& cell : reader.cells(row.id)) {
             const double fallback = number(cell.params, "alpha_fb");

@@ -11,6 +11,7 @@
 #include "widgets/decode/token_ribbon.h"
 #include "widgets/decode/what_if_link.h"
 
+#include <QLabel>
 #include <QPlainTextEdit>
 #include <QSignalSpy>
 
