@@ -200,7 +200,7 @@ std::vector<PlotSeries> gridSeries(
                    .yLow = kNone,
                    .yHigh = kNone,
                    .id = present - grid.points.data() + 1}},
-             .style = 4});
+             .style = 5}); // its arms reach beyond the point under it
     }
     return series;
 }
