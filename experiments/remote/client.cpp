@@ -6,6 +6,7 @@
 #include "experiments/remote/child_process.h"
 #include "experiments/remote/frame.h"
 #include "experiments/remote/last_words.h"
+#include "experiments/remote/open_questions.h"
 #include "experiments/remote/outbox.h"
 
 #include <algorithm>
@@ -16,7 +17,6 @@
 #include <map>
 #include <mutex>
 #include <poll.h>
-#include <set>
 #include <sys/eventfd.h>
 #include <thread>
 #include <unistd.h>
@@ -60,7 +60,6 @@ struct RemoteEngine::Impl {
     void start(std::int64_t runId, const Spec& spec);
     void cancel(std::int64_t runId);
     void describe(const std::string& path);
-    void ask(Json question);
     void setState(EngineState next, const std::string& message);
 
     // The client's thread.
@@ -73,7 +72,6 @@ struct RemoteEngine::Impl {
     void consume(const Frame& frame);
     void greet(const Json& hello);
     void deliver(Event event);
-    void answer(Json answer);
     void sendQueued();
     void cancelUnsent();
     bool mayRestart();
@@ -91,8 +89,7 @@ struct RemoteEngine::Impl {
     std::mutex mutex;
     std::deque<std::pair<std::int64_t, Spec>> unsent;
     std::deque<std::string> undescribed;
-    std::deque<Json> unasked;
-    std::set<std::int64_t> unanswered;   ///< ids of what the child was asked
+    OpenQuestions questions;
     std::vector<std::int64_t> cancelled; ///< before they were sent
     std::map<std::int64_t, ActiveRun> active;
     bool restartAsked = false;
@@ -144,14 +141,6 @@ void RemoteEngine::Impl::describe(const std::string& path) {
     {
         const std::lock_guard lock(mutex);
         undescribed.push_back(path);
-    }
-    poke();
-}
-
-void RemoteEngine::Impl::ask(Json question) {
-    {
-        const std::lock_guard lock(mutex);
-        unasked.push_back(std::move(question));
     }
     poke();
 }
@@ -350,7 +339,9 @@ void RemoteEngine::Impl::consume(const Frame& frame) {
         observer.modelDescribed(modelInfoFromJson(json()));
         break;
     case FrameKind::Answer:
-        answer(json());
+        if (Json answer = json(); questions.close(wholeNumber<std::int64_t>(answer, "question"))) {
+            observer.questionAnswered(std::move(answer));
+        }
         break;
     case FrameKind::Pong:
         break;
@@ -392,17 +383,6 @@ void RemoteEngine::Impl::deliver(Event event) {
     sink.post(std::move(event));
 }
 
-void RemoteEngine::Impl::answer(Json answer) {
-    const auto id = wholeNumber<std::int64_t>(answer, "question");
-    {
-        const std::lock_guard lock(mutex);
-        if (unanswered.erase(id) == 0) {
-            return; // never asked, or answered already
-        }
-    }
-    observer.questionAnswered(std::move(answer));
-}
-
 void RemoteEngine::Impl::sendQueued() {
     std::vector<Event> refused;
     {
@@ -426,11 +406,7 @@ void RemoteEngine::Impl::sendQueued() {
         outbox.send(encodeFrame(FrameKind::Describe, Json{{"path", path}}));
     }
     undescribed.clear();
-    for (const Json& question : unasked) {
-        outbox.send(encodeFrame(FrameKind::Ask, question));
-        unanswered.insert(question.at("question").get<std::int64_t>());
-    }
-    unasked.clear();
+    questions.sendTo(outbox);
 }
 
 void RemoteEngine::Impl::cancelUnsent() {
@@ -456,13 +432,11 @@ bool RemoteEngine::Impl::mayRestart() {
 
 void RemoteEngine::Impl::reportCrash(const std::string& why) {
     std::map<std::int64_t, ActiveRun> lost;
-    std::set<std::int64_t> open;
     {
         const std::lock_guard lock(mutex);
         lost.swap(active);
-        open.swap(unanswered);
     }
-    for (const std::int64_t id : open) {
+    for (const std::int64_t id : questions.closeAll()) {
         observer.questionAnswered({{"question", id}, {"error", why}});
     }
     for (const auto& [id, run] : lost) {
@@ -504,7 +478,10 @@ void RemoteEngine::cancel(std::int64_t runId) noexcept { m_impl->cancel(runId); 
 
 void RemoteEngine::describeModel(const std::string& path) { m_impl->describe(path); }
 
-void RemoteEngine::ask(Json question) { m_impl->ask(std::move(question)); }
+void RemoteEngine::ask(Json question) {
+    m_impl->questions.add(std::move(question));
+    m_impl->poke();
+}
 
 void RemoteEngine::restart() {
     {

@@ -105,7 +105,6 @@ QWidget* DecodeControls::makeSource() {
                                   : sentences[i];
         m_examples->addItem(tr("%1: %2").arg(i + 1).arg(shown), sentences[i]);
     }
-    m_examples->setVisible(!sentences.isEmpty());
     auto* part = new QWidget;
     auto* column = new QVBoxLayout(part);
     column->setContentsMargins(0, 0, 0, 0);
@@ -114,6 +113,7 @@ QWidget* DecodeControls::makeSource() {
     column->addWidget(label);
     column->addWidget(m_source);
     column->addWidget(m_examples);
+    m_examples->setVisible(!sentences.isEmpty()); // not before: it would be a window
     return part;
 }
 

@@ -83,7 +83,7 @@ void CliHelpTest::aStudyNamesEveryFlagAndMetric() {
         QVERIFY(hasRow(help.out, "--" + param.flagName()));
         QVERIFY(contains(help.out, param.help));
         for (const std::string& choice : param.choices) {
-            QVERIFY(contains(help.out, choice));
+            QVERIFY(param.kind != ParamKind::Choice || contains(help.out, choice));
         }
     }
     for (const MetricInfo& metric : info.metrics) {

