@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/base/random.h"
 #include "engine/core/check.h"
+#include "engine/decode/decode_cost.h"
 #include "engine/decode/decoder_model.h"
 #include "engine/models/llama_random.h"
 #include "experiments/elapsed.h"
@@ -298,16 +299,6 @@ private:
     Writer m_big, m_little;
 };
 
-/// Tokens of a call by the formula.
-double expectedTokens(const Problem& p) {
-    double tokens = 1.0, chance = 1.0;
-    for (std::int64_t i = 0; i < p.drafts; ++i) {
-        chance *= p.agreement;
-        tokens += chance;
-    }
-    return tokens;
-}
-
 class BenchSpeculative : public Study {
 public:
     const StudyInfo& info() const override { return m_info; }
@@ -345,8 +336,9 @@ Json BenchSpeculative::run(const Spec& spec, StudyContext& context) const {
     const double time = median(times[0]), big = median(times[1]);
     const double c = median(times[3]) / big, v = median(times[2]) / big;
     const auto drafts = static_cast<double>(p.drafts);
-    const double formula = expectedTokens(p) / (drafts * c + v);
-    const double ideal = expectedTokens(p) / (drafts * c + 1.0);
+    const double expected = losslessTokensPerCall(p.agreement, static_cast<int>(p.drafts));
+    const double formula = expected / (drafts * c + v);
+    const double ideal = expected / (drafts * c + 1.0);
     const std::int64_t middle = p.context + bench.tokens() / 2;
     const std::int64_t bytes =
         pair.big.stepBytes + pair.big.sourceBytes + middle * pair.big.positionBytes;
