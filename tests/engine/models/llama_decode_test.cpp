@@ -2,6 +2,7 @@
 #include "engine/core/error.h"
 #include "engine/models/llama_random.h"
 #include "engine/nn/fused_rows.h"
+#include "tests/engine/models/each_target.h"
 #include "tests/engine/models/tiny_model.h"
 #include "tests/support/lathe_test.h"
 
@@ -10,6 +11,9 @@
 
 namespace lathe {
 
+using test::addTargets;
+using test::contextOf;
+using test::hostCopy;
 using test::largestDifference;
 
 /// A step of one token a sequence against the general forward, on every target there is.
@@ -36,22 +40,6 @@ private slots:
     void badRandomModelsAreRefused();
 
 private:
-    static void addTargets() {
-        QTest::addColumn<int>("target");
-        for (const Target target : availableTargets()) {
-            QTest::newRow(std::string(nameOf(target)).c_str()) << static_cast<int>(target);
-        }
-    }
-    static std::unique_ptr<ExecContext> contextOf(int number) {
-        const auto target = static_cast<Target>(number);
-        const Device device{target == Target::Cuda ? Device::Kind::Cuda : Device::Kind::Cpu, 0};
-        return std::make_unique<ExecContext>(device, ExecOptions{.target = target, .threads = 2});
-    }
-    static std::vector<float> hostCopy(ExecContext& context, ConstView view) {
-        std::vector<float> host(static_cast<std::size_t>(view.elementCount()));
-        copy(context, view, viewOf(std::span(host), view.shape));
-        return host;
-    }
     static std::vector<TokenId> someIds(std::size_t count) {
         Random random(9);
         return test::randomIds(count, 40, random);

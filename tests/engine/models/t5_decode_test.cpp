@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/models/t5.h"
 #include "engine/models/t5_decode.h"
+#include "tests/engine/models/each_target.h"
 #include "tests/engine/models/tiny_model.h"
 #include "tests/support/lathe_test.h"
 
@@ -8,6 +9,9 @@
 
 namespace lathe {
 
+using test::addTargets;
+using test::contextOf;
+using test::hostCopy;
 using test::largestDifference;
 
 namespace {
@@ -15,12 +19,6 @@ namespace {
 constexpr std::array kFixtures{"t5-relu-tied", "t5-gated-tied-unscaled", "mt5-untied"};
 /// Two orders of summation.
 constexpr double kBound = 5e-5;
-
-std::vector<float> hostCopy(ExecContext& context, ConstView view) {
-    std::vector<float> host(static_cast<std::size_t>(view.elementCount()));
-    copy(context, view, viewOf(std::span(host), view.shape));
-    return host;
-}
 
 } // namespace
 
@@ -41,17 +39,6 @@ private slots:
     void badDraftsAreRefused();
 
 private:
-    static void addTargets() {
-        QTest::addColumn<int>("target");
-        for (const Target target : availableTargets()) {
-            QTest::newRow(std::string(nameOf(target)).c_str()) << static_cast<int>(target);
-        }
-    }
-    static std::unique_ptr<ExecContext> contextOf(int number) {
-        const auto target = static_cast<Target>(number);
-        const Device device{target == Target::Cuda ? Device::Kind::Cuda : Device::Kind::Cpu, 0};
-        return std::make_unique<ExecContext>(device, ExecOptions{.target = target, .threads = 2});
-    }
     static std::unique_ptr<T5Model> loaded(const char* fixture, ExecContext& context) {
         return T5Model::load(*Checkpoint::open(test::fixture(fixture)), context);
     }
