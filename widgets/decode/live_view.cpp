@@ -384,12 +384,6 @@ void LiveView::setThresholds(const Thresholds& thresholds) {
     m_distance->setThreshold(thresholds.rollback);
 }
 
-void LiveView::setThresholdsEnabled(bool enabled, const QString& why) {
-    for (ThresholdStrip* strip : {m_confidence, m_distance}) {
-        strip->setToolTip(enabled ? QString() : why);
-    }
-}
-
 void LiveView::moveLine(const Thresholds& thresholds, bool done) {
     setThresholds(thresholds);
     emit thresholdsMoved(thresholds, done);

@@ -49,7 +49,6 @@ public:
     Thresholds thresholds() const { return m_thresholds; }
     /// Where the lines stand, and nothing else.
     void setThresholds(const Thresholds& thresholds);
-    void setThresholdsEnabled(bool enabled, const QString& why);
 
     TokenRibbon& ribbon() { return *m_ribbon; }
     SwimLanes& lanes() { return *m_lanes; }
