@@ -21,6 +21,13 @@ constexpr std::int64_t kRows = kIds + RecordedSteps::kMostRows;
 constexpr std::int64_t kBlock = kRows + 4 * RecordedSteps::kMostDrafts;
 static_assert(kRows <= static_cast<std::int64_t>(kMostPut));
 
+void checkCount(std::size_t tokens) {
+    LATHE_CHECK(
+        static_cast<std::int64_t>(tokens) <= RecordedSteps::kMostRows,
+        "a recorded step takes at most " + std::to_string(RecordedSteps::kMostRows) +
+            " tokens, not " + std::to_string(tokens));
+}
+
 } // namespace
 
 TensorView RecordedSteps::part(std::int64_t from, std::int64_t count) {
@@ -60,15 +67,17 @@ void RecordedSteps::load(
     put(context, values, part(0, kRows));
 }
 
-RecordedSteps::Width& RecordedSteps::widthFor(const Subject& subject, std::size_t tokens) {
-    LATHE_CHECK(
-        static_cast<std::int64_t>(tokens) <= kMostRows,
-        "a recorded step takes at most " + std::to_string(kMostRows) + " tokens, not " +
-            std::to_string(tokens));
+void RecordedSteps::keepFor(const Subject& subject) {
     if (subject.identity != m_identity) {
         m_identity = subject.identity;
         m_widths = {};
+        m_loopKnown = false;
     }
+}
+
+RecordedSteps::Width& RecordedSteps::widthFor(const Subject& subject, std::size_t tokens) {
+    checkCount(tokens);
+    keepFor(subject);
     const auto at = std::ranges::lower_bound(kWidths, static_cast<std::int64_t>(tokens));
     Width& width = m_widths.at(static_cast<std::size_t>(at - kWidths.begin()));
     if (width.step == nullptr) {
@@ -119,8 +128,37 @@ void RecordedSteps::enqueueDraft(ExecContext& context, Width& width) {
                      .rows = part(kRows, 4 * kMostDrafts).reshaped({kMostDrafts, 4})});
 }
 
-void RecordedSteps::prepareDrafts(ExecContext& context, std::int64_t columns) {
-    if (m_targets.isNull()) {
+void RecordedSteps::makeLoop(ExecContext& context, const Subject& subject) {
+    m_loop = subject.makeLoop ? subject.makeLoop() : std::nullopt;
+    if (m_loop) {
+        m_loop->columns = m_columns;
+        m_loop->sourceLength = sourceLength();
+        m_loop->limits = part(kLimits, DraftStep::kLimitSize);
+        m_loop->state = part(kState, DraftStep::kStateSize);
+        m_loop->ids = part(kIds, kMostRows);
+        m_loop->rows = part(kRows, 4 * kMostDrafts).reshaped({kMostDrafts, 4});
+        m_loop->blocks = draftLoopBlocks(context, *m_loop);
+        if (m_loop->blocks == 0) {
+            m_loop.reset();
+        }
+    }
+    m_loopKnown = true;
+}
+
+void RecordedSteps::prepareDrafts(
+    ExecContext& context, const Subject& subject, std::int64_t columns) {
+    keepFor(subject);
+    if (columns != m_columns) {
+        for (Width& width : m_widths) {
+            width.drafts.reset();
+        }
+        m_columns = columns;
+        m_loopKnown = false;
+    }
+    if (!m_loopKnown) {
+        makeLoop(context, subject);
+    }
+    if (!m_loop && m_targets.isNull()) {
         std::array<std::int32_t, kMostRows> none{};
         none.fill(-1);
         m_targets = Tensor::empty({kMostRows}, DType::I32, context.device());
@@ -128,12 +166,23 @@ void RecordedSteps::prepareDrafts(ExecContext& context, std::int64_t columns) {
         m_argmax = Tensor::empty({kMostRows}, DType::I32, context.device());
         m_values = Tensor::empty({kMostRows, 3}, DType::F32, context.device());
     }
-    if (columns != m_columns) {
-        for (Width& width : m_widths) {
-            width.drafts.reset();
-        }
-        m_columns = columns;
+}
+
+void RecordedSteps::draftByRecording(
+    ExecContext& context, const Subject& subject, std::size_t tokens) {
+    Width& first = widthFor(subject, tokens);
+    Width& again = widthFor(subject, 1);
+    if (!first.hasRun || !again.hasRun || !CapturedGraph::isAvailable(context)) {
+        enqueueDraft(context, first); // and no further, see run
+        first.hasRun = true;
+        return;
     }
+    if (first.drafts == nullptr) {
+        first.drafts = CapturedGraph::recordLoop(
+            context, [&] { enqueueDraft(context, first); }, [&] { enqueueDraft(context, again); },
+            part(kState + DraftStep::Go, 1));
+    }
+    first.drafts->replay(context);
 }
 
 std::vector<DraftedRow> RecordedSteps::draft(
@@ -143,23 +192,16 @@ std::vector<DraftedRow> RecordedSteps::draft(
         limits.most >= 1 && static_cast<std::int64_t>(limits.ends.size()) <= kMostDraftEnds,
         "a draft has at least one step and knows at most " + std::to_string(kMostDraftEnds) +
             " ends");
-    prepareDrafts(context, columns);
-    Width& first = widthFor(subject, tokens.size());
-    Width& again = widthFor(subject, 1);
+    checkCount(tokens.size());
     const std::int64_t room = subject.cache.capacity() - subject.cache.length() -
                               static_cast<std::int64_t>(tokens.size());
     const std::int64_t most = std::min({limits.most, kMostDrafts, room + 1});
     load(context, subject, tokens, &limits, most);
-    if (!first.hasRun || !again.hasRun || !CapturedGraph::isAvailable(context)) {
-        enqueueDraft(context, first); // and no further, see run
-        first.hasRun = true;
+    prepareDrafts(context, subject, columns);
+    if (m_loop) {
+        lathe::run(context, *m_loop);
     } else {
-        if (first.drafts == nullptr) {
-            first.drafts = CapturedGraph::recordLoop(
-                context, [&] { enqueueDraft(context, first); },
-                [&] { enqueueDraft(context, again); }, part(kState + DraftStep::Go, 1));
-        }
-        first.drafts->replay(context);
+        draftByRecording(context, subject, tokens.size());
     }
     std::array<std::int32_t, kBlock> block{};
     copy(context, m_block.view(), viewOf(std::span<std::int32_t>(block), {kBlock}));

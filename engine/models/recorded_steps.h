@@ -3,11 +3,12 @@
 
 #include "engine/decode/draft_maker.h"
 #include "kernels/core/captured_graph.h"
-#include "kernels/ops/draft_step/draft_step.h"
+#include "kernels/ops/draft_loop/draft_loop.h"
 
 #include <array>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -42,6 +43,8 @@ public:
         /// Everything whose address a step keeps: when it changes, steps are made anew.
         std::vector<std::uintptr_t> identity{};
         std::function<std::unique_ptr<RowsStep>(std::int64_t rows)> make{};
+        /// Drafts as one op, but for what `draft` gives it; null or none: step by step.
+        std::function<std::optional<DraftLoop>()> makeLoop{};
     };
 
     static bool suits(std::span<const TokenId> tokens) {
@@ -78,7 +81,11 @@ private:
     Width& widthFor(const Subject& subject, std::size_t tokens);
     void enqueue(ExecContext& context, Width& width);
     void enqueueDraft(ExecContext& context, Width& width);
-    void prepareDrafts(ExecContext& context, std::int64_t columns);
+    /// Forgets what was made for other memory, or for another number of columns.
+    void keepFor(const Subject& subject);
+    void prepareDrafts(ExecContext& context, const Subject& subject, std::int64_t columns);
+    void makeLoop(ExecContext& context, const Subject& subject);
+    void draftByRecording(ExecContext& context, const Subject& subject, std::size_t tokens);
     TensorView part(std::int64_t from, std::int64_t count);
 
     std::vector<std::uintptr_t> m_identity;
@@ -86,6 +93,8 @@ private:
     Tensor m_block;                       ///< I32, see the offsets in recorded_steps.cpp
     Tensor m_targets, m_argmax, m_values; ///< of the rows of a draft's step
     std::int64_t m_columns = 0;
+    std::optional<DraftLoop> m_loop; ///< where one launch makes drafts
+    bool m_loopKnown = false;
 };
 
 } // namespace lathe

@@ -110,6 +110,7 @@ public:
 
 private:
     friend class T5DecodeStep;
+    friend class T5Draft;
     friend class T5Loader;
     void checkDevice(ExecContext& context) const;
     void checkSlots(std::span<const DecodeSlot> slots) const;

@@ -3,6 +3,7 @@
 
 #include "engine/core/check.h"
 #include "engine/models/t5.h"
+#include "engine/models/t5_draft.h"
 #include "engine/models/t5_state.h"
 #include "engine/nn/fused_rows.h"
 #include "kernels/ops/add/add.h"
@@ -156,7 +157,8 @@ T5DecodeStep::subjectOf(ExecContext& context, const T5Model& model, T5Memory& me
         .make = [&context, &model, &memory](std::int64_t rows) -> std::unique_ptr<RowsStep> {
             return std::make_unique<T5DecodeStep>(
                 context, model, std::vector<Part>{{&memory, rows}});
-        }};
+        },
+        .makeLoop = [&model, &memory] { return T5Draft::loopOf(model, memory); }};
 }
 
 void T5DecodeStep::enqueue(ExecContext& context, ConstView ids) {

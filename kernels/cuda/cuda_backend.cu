@@ -316,6 +316,9 @@ ExecContext::CudaState* makeState(int index) {
     check(
         cudaDeviceGetAttribute(&state->multiprocessors, cudaDevAttrMultiProcessorCount, index),
         "cudaDeviceGetAttribute");
+    check(
+        cudaHostAlloc(&state->staging, ExecContext::CudaState::kStagingBytes, cudaHostAllocDefault),
+        "allocate pinned memory");
     state->overlaps = kernelsOverlap(index);
     const char* sync = std::getenv("LATHE_CUDA_SYNC");
     state->syncEveryOp = sync != nullptr && std::strcmp(sync, "1") == 0;
@@ -326,6 +329,7 @@ void destroyState(ExecContext::CudaState* state) noexcept {
     if (state != nullptr) {
         destroyBlas(*state);
         cudaStreamDestroy(state->stream);
+        cudaFreeHost(state->staging);
         delete state;
     }
 }
@@ -344,6 +348,16 @@ void copy(ExecContext& context, ConstView from, TensorView to) {
         return;
     }
     const cudaStream_t stream = context.cuda()->stream;
+    if (from.device.isCuda() && !to.device.isCuda() &&
+        from.bytes() <= ExecContext::CudaState::kStagingBytes) {
+        void* staging = context.cuda()->staging;
+        check(
+            cudaMemcpyAsync(staging, from.data, from.bytes(), cudaMemcpyDeviceToHost, stream),
+            "copy");
+        check(cudaStreamSynchronize(stream), "copy");
+        std::memcpy(to.data, staging, from.bytes());
+        return;
+    }
     check(cudaMemcpyAsync(to.data, from.data, from.bytes(), cudaMemcpyDefault, stream), "copy");
     if (!from.device.isCuda() || !to.device.isCuda()) {
         check(cudaStreamSynchronize(stream), "copy");

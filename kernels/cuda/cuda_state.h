@@ -14,6 +14,10 @@ struct ExecContext::CudaState {
     void* blas = nullptr; ///< cublasHandle_t, made at first use
     bool blasTried = false;
     void* blasMemory = nullptr; ///< its workspace on the device
+    /// Pinned memory of the host through which small results come, of kStagingBytes: a copy to
+    /// other memory takes several microseconds more.
+    void* staging = nullptr;
+    static constexpr std::size_t kStagingBytes = 8192;
     int multiprocessors = 0;
     bool overlaps = false;    ///< kernels may begin before the one in front has ended
     bool syncEveryOp = false; ///< LATHE_CUDA_SYNC=1

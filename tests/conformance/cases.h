@@ -11,6 +11,7 @@ void addAttentionCases(std::vector<Check>& checks);
 void addAttentionGradientCases(std::vector<Check>& checks);
 void addCrossEntropyCases(std::vector<Check>& checks);
 void addDecodeAttentionCases(std::vector<Check>& checks);
+void addDraftLoopCases(std::vector<Check>& checks);
 void addDraftStepCases(std::vector<Check>& checks);
 void addEmbeddingCases(std::vector<Check>& checks);
 void addGeGluCases(std::vector<Check>& checks);

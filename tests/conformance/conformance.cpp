@@ -41,6 +41,7 @@ std::vector<Check> allChecks() {
     addAttentionGradientCases(checks);
     addCrossEntropyCases(checks);
     addDecodeAttentionCases(checks);
+    addDraftLoopCases(checks);
     addDraftStepCases(checks);
     addEmbeddingCases(checks);
     addGeGluCases(checks);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/cuda_check.h"
 #include "kernels/ops/geglu/geglu.h"
+#include "kernels/ops/geglu/geglu_value.cuh"
 
 #include <algorithm>
 
@@ -9,12 +10,10 @@ namespace lathe::cuda {
 namespace {
 
 __global__ void geGluKernel(const float* gate, const float* up, float* y, std::int64_t count) {
-    constexpr float kScale = -1.5957691216057308F; // -2 sqrt(2 / pi): as in geglu_simd.cpp
     const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
     for (std::int64_t i = blockIdx.x * static_cast<std::int64_t>(blockDim.x) + threadIdx.x;
          i < count; i += stride) {
-        const float z = gate[i];
-        y[i] = z / (1.0F + expf(kScale * (1.0F + 0.044715F * z * z) * z)) * up[i];
+        y[i] = geGluOf(gate[i], up[i]);
     }
 }
 

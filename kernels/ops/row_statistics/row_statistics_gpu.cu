@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/overlap.cuh"
-#include "kernels/cuda/reduce.cuh"
 #include "kernels/ops/row_statistics/row_statistics.h"
+#include "kernels/ops/row_statistics/statistics_order.cuh"
 
 namespace lathe::cuda {
 
 namespace {
 
-/// Rows are few and wide: all threads that a block may have. The second pass reads the cache.
-constexpr int kThreads = 1024;
-constexpr int kNoIndex = 0x7fffffff; ///< behind every real one, so that `better` replaces it
-
+/// The second pass reads the cache.
 __global__ void rowStatisticsKernel(
     const float* logits, const std::int32_t* targets, std::int64_t stride, std::int64_t cols,
     std::int32_t* argmax, float* values) {
@@ -32,10 +29,10 @@ __global__ void rowStatisticsKernel(
     if (threadIdx.x == 0) {
         const std::int32_t target = targets[blockIdx.x];
         const bool known = target >= 0 && target < cols;
-        argmax[blockIdx.x] = best.index == kNoIndex ? 0 : best.index; // nothing but NaN
+        argmax[blockIdx.x] = indexOf(best);
         float* to = values + std::int64_t{3} * blockIdx.x;
         to[0] = best.value;
-        to[1] = best.value + logf(sum);
+        to[1] = logSumExpOf(best.value, sum);
         to[2] = known ? row[target] : nanf("");
     }
 }
@@ -48,8 +45,9 @@ void launch(ExecContext& context, const RowStatistics& op) {
     }
     const auto rows = static_cast<unsigned>(op.logits.shape[0]);
     launchOverlapped(
-        context, "row_statistics", rowStatisticsKernel, {.grid = dim3(rows), .threads = kThreads},
-        op.logits.ptr<float>(), op.targets.ptr<std::int32_t>(), op.logits.shape[1], op.columns,
+        context, "row_statistics", rowStatisticsKernel,
+        {.grid = dim3(rows), .threads = kStatisticsThreads}, op.logits.ptr<float>(),
+        op.targets.ptr<std::int32_t>(), op.logits.shape[1], op.columns,
         op.argmax.ptr<std::int32_t>(), op.values.ptr<float>());
 }
 

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/overlap.cuh"
-#include "kernels/cuda/reduce.cuh"
+#include "kernels/ops/step_attention/attention_order.cuh"
 #include "kernels/ops/step_attention/step_attention.h"
 
 namespace lathe::cuda {
 
 namespace {
 
-constexpr int kWarps = 8;
+constexpr int kWarps = kAttentionWarps;
 constexpr int kThreads = kWarps * kWarp;
 constexpr int kMostHeadDim = static_cast<int>(kMostStepHead);
 constexpr int kMostParts = kThreads > kMostHeadDim ? kThreads : kMostHeadDim;
-/// Lanes that share the product of a query with a key.
-constexpr int kKeyLanes = 8;
 constexpr int kKeysOfBlock = kThreads / kKeyLanes;
 
 struct StepArguments {
@@ -220,18 +218,14 @@ __global__ void __launch_bounds__(kThreads) stepAttentionKernel(const StepArgume
                 if (d < a.headDim) {
                     const float4 k = flight.keys[u][p];
                     const float4 q = *reinterpret_cast<const float4*>(query + d);
-                    dots[u] =
-                        fmaf(q.x, k.x, fmaf(q.y, k.y, fmaf(q.z, k.z, fmaf(q.w, k.w, dots[u]))));
+                    dots[u] = quadProduct(q, k, dots[u]);
                 }
             }
         }
         flight.loadKeys(keys, first + F::kKeysOfPass, 0, at.cached, a.headDim);
 #pragma unroll
         for (int u = 0; u < F::kKeys; ++u) {
-#pragma unroll
-            for (int offset = kKeyLanes / 2; offset > 0; offset /= 2) {
-                dots[u] += __shfl_xor_sync(0xffffffffU, dots[u], offset);
-            }
+            dots[u] = keySum(dots[u]);
             const int j = first + F::keyOf(u);
             if (j < at.visible && thread % kKeyLanes == 0) {
                 scores[j] = dots[u] + (bias == nullptr ? 0.0F : bias[j]);

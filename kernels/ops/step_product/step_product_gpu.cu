@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/overlap.cuh"
-#include "kernels/cuda/reduce.cuh"
-#include "kernels/cuda/widen.cuh"
+#include "kernels/ops/step_product/product_order.cuh"
 #include "kernels/ops/step_product/step_product.h"
 
 namespace lathe::cuda {
@@ -11,10 +10,7 @@ namespace {
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * kWarp;
 constexpr int kMostRows = 12; ///< of one block
-constexpr int kOctet = 8;     ///< neighbouring columns of a lane
-constexpr int kChunk = kWarp * kOctet;
-/// Chunks in a row of which a warp takes all, before the next ones go to another warp.
-constexpr int kUnit = 2;
+static_assert(kMostSegments <= kWarps);
 /// From here on there are enough outputs for every warp to take several, which share one x.
 constexpr std::int64_t kManyOutputs = 4096;
 
@@ -30,60 +26,13 @@ struct ProductArguments {
     StepProduct::Result result;
 };
 
-/// Eight stored weights, on their way or there.
+/// Asks for eight weights; zeros outside.
 template <class T>
-struct Stored {
-    static constexpr int kParts = static_cast<int>(sizeof(T)) / 2;
-    uint4 part[kParts];
-
-    __device__ void load(const T* from, bool inside) {
+__device__ void fetchStored(Stored<T>& stored, const T* from, bool inside) {
 #pragma unroll
-        for (int i = 0; i < kParts; ++i) {
-            part[i] = inside ? __ldg(reinterpret_cast<const uint4*>(from) + i) : uint4{};
-        }
+    for (int i = 0; i < Stored<T>::kParts; ++i) {
+        stored.part[i] = inside ? __ldg(reinterpret_cast<const uint4*>(from) + i) : uint4{};
     }
-    __device__ float at(int i) const { return widen(reinterpret_cast<const T*>(part)[i]); }
-};
-
-struct Eight {
-    float value[kOctet];
-
-    /// Zeros outside.
-    __device__ void load(const float* from, bool inside) {
-        const float4 a = inside ? *reinterpret_cast<const float4*>(from) : float4{};
-        const float4 b = inside ? *reinterpret_cast<const float4*>(from + 4) : float4{};
-        value[0] = a.x, value[1] = a.y, value[2] = a.z, value[3] = a.w;
-        value[4] = b.x, value[5] = b.y, value[6] = b.z, value[7] = b.w;
-    }
-};
-
-/// The next power of two.
-template <int Count>
-constexpr int kPower = 2 * kPower<(Count + 1) / 2>;
-template <>
-constexpr int kPower<1> = 1;
-
-/// Sums over the warp of several values at once, each in the order of warpSum: half of them stay
-/// with half of the lanes at every step. The sum of value i is in lane i * (32 / Power).
-template <int Power>
-__device__ float warpSums(float (&values)[Power]) {
-    static_assert(Power <= kWarp);
-    const int lane = static_cast<int>(threadIdx.x) % kWarp;
-    int offset = kWarp / 2;
-#pragma unroll
-    for (int half = Power / 2; half > 0; half /= 2, offset /= 2) {
-        const bool upper = (lane & offset) != 0;
-#pragma unroll
-        for (int i = 0; i < half; ++i) {
-            const float sent = upper ? values[i] : values[i + half];
-            const float kept = upper ? values[i + half] : values[i];
-            values[i] = kept + __shfl_xor_sync(0xffffffffU, sent, offset);
-        }
-    }
-    for (; offset > 0; offset /= 2) {
-        values[0] += __shfl_xor_sync(0xffffffffU, values[0], offset);
-    }
-    return values[0];
 }
 
 template <class T>
@@ -102,18 +51,8 @@ __device__ void finish(const ProductArguments<T>& a, int row, int o, float produ
     }
 }
 
-/// Warps that share the columns of an output. Of the matrix alone, so that a row's sum does not
-/// depend on how many there are.
-int splitOf(std::int64_t in) {
-    int split = 1;
-    while (split < kWarps && in > std::int64_t{split} * kUnit * kChunk) {
-        split *= 2;
-    }
-    return split;
-}
-
-/// What a warp has of a product: up to `Rows` rows times `Outs` outputs. Lane l takes columns 8 l
-/// to 8 l + 7 of every chunk, in their order, whatever Rows and Outs are. `Once`: one unit a warp.
+/// What a warp has of a product: up to `Rows` rows times `Outs` outputs, whose order does not
+/// depend on either number. `Once`: one unit a warp.
 template <class T, int Rows, int Outs, bool Once>
 struct Sums {
     /// Chunks that have been asked for.
@@ -122,19 +61,15 @@ struct Sums {
     float squares[Rows] = {};
     Stored<T> next[kAhead][Outs];
 
-    /// First column of a chunk of this segment.
-    __device__ static int columnOf(const ProductArguments<T>& a, int chunk, int segment) {
-        return ((chunk / kUnit * a.split + segment) * kUnit + chunk % kUnit) * kChunk;
-    }
     __device__ void fetch(const ProductArguments<T>& a, int first, int chunk, int segment) {
         const int lane = static_cast<int>(threadIdx.x) % kWarp;
 #pragma unroll
         for (int c = 0; c < kAhead; ++c) {
-            const int column = columnOf(a, chunk + c, segment) + lane * kOctet;
+            const int column = columnOf(chunk + c, segment, a.split) + lane * kOctet;
 #pragma unroll
             for (int o = 0; o < Outs; ++o) {
                 const auto row = static_cast<std::int64_t>(min(first + o, a.out - 1));
-                next[c][o].load(a.w + row * a.in + column, column < a.in);
+                fetchStored(next[c][o], a.w + row * a.in + column, column < a.in);
             }
         }
     }
@@ -145,7 +80,7 @@ struct Sums {
                 batch(a, first, chunk, segment, chunk + kAhead < kUnit);
             }
         } else {
-            for (int chunk = 0; columnOf(a, chunk, segment) < a.in; chunk += kAhead) {
+            for (int chunk = 0; columnOf(chunk, segment, a.split) < a.in; chunk += kAhead) {
                 batch(a, first, chunk, segment, true);
             }
         }
@@ -167,7 +102,7 @@ private:
         }
 #pragma unroll
         for (int c = 0; c < kAhead; ++c) {
-            const int column = columnOf(a, chunk + c, segment);
+            const int column = columnOf(chunk + c, segment, a.split);
             // With few rows all loads are under way together, those outside of the row too.
             if (Rows <= 2 || column < a.in) {
                 add(a, held[c], column);
@@ -185,18 +120,11 @@ private:
             const auto row = static_cast<std::int64_t>(min(r, a.rows - 1));
             x.load(a.x + row * a.in + column, inside);
             if (a.gamma != nullptr) {
-#pragma unroll
-                for (int i = 0; i < kOctet; ++i) {
-                    squares[r] = fmaf(x.value[i], x.value[i], squares[r]);
-                    x.value[i] *= scale.value[i];
-                }
+                squares[r] = x.scale(scale, squares[r]);
             }
 #pragma unroll
             for (int o = 0; o < Outs; ++o) {
-#pragma unroll
-                for (int i = 0; i < kOctet; ++i) {
-                    sum[r][o] = fmaf(w[o].at(i), x.value[i], sum[r][o]);
-                }
+                sum[r][o] = w[o].times(x, sum[r][o]);
             }
         }
     }
@@ -263,8 +191,7 @@ __global__ void __launch_bounds__(kThreads, Rows <= 2 ? 3 : 2)
     if (lane % kLanes != 0 || row >= a.rows) {
         return;
     }
-    const float norm =
-        a.gamma == nullptr ? 1.0F : 1.0F / sqrtf(squares / static_cast<float>(a.in) + a.epsilon);
+    const float norm = a.gamma == nullptr ? 1.0F : normOf(squares, a.in, a.epsilon);
 #pragma unroll
     for (int o = 0; o < Outs; ++o) {
         if (first + o < a.out) {
@@ -295,7 +222,7 @@ __global__ void __launch_bounds__(kThreads) productAnyKernel(const ProductArgume
     sum = warpSum(sum);
     squares = warpSum(squares);
     if (a.gamma != nullptr) {
-        sum *= 1.0F / sqrtf(squares / static_cast<float>(a.in) + a.epsilon);
+        sum *= normOf(squares, a.in, a.epsilon);
     }
     if (lane == 0) {
         finish(a, row, o, sum);
@@ -374,7 +301,7 @@ void launch(ExecContext& context, const StepProduct& op) {
             .rows = rows,
             .in = in,
             .out = static_cast<int>(op.w.shape[0]),
-            .split = splitOf(in),
+            .split = segmentsOf(in),
             .epsilon = op.epsilon,
             .result = op.result};
         if (!wide) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/overlap.cuh"
 #include "kernels/ops/swiglu/swiglu.h"
+#include "kernels/ops/swiglu/swiglu_value.cuh"
 
 #include <algorithm>
 
@@ -17,8 +18,7 @@ __global__ void swiGluKernel(
     const std::int64_t first = blockIdx.x * static_cast<std::int64_t>(blockDim.x) + threadIdx.x;
     for (std::int64_t row = blockIdx.y; row < rows; row += gridDim.y) {
         for (std::int64_t c = first; c < cols; c += stride) {
-            const float z = gate[row * rowStride + c];
-            y[row * cols + c] = z / (1.0F + expf(-z)) * up[row * rowStride + c];
+            y[row * cols + c] = swiGluOf(gate[row * rowStride + c], up[row * rowStride + c]);
         }
     }
 }
@@ -33,8 +33,7 @@ __global__ void swiGluQuadKernel(
     for (std::int64_t row = blockIdx.y; c < cols && row < rows; row += gridDim.y) {
         const float4 z = gate[row * rowStride + c], u = up[row * rowStride + c];
         y[row * cols + c] = make_float4(
-            z.x / (1.0F + expf(-z.x)) * u.x, z.y / (1.0F + expf(-z.y)) * u.y,
-            z.z / (1.0F + expf(-z.z)) * u.z, z.w / (1.0F + expf(-z.w)) * u.w);
+            swiGluOf(z.x, u.x), swiGluOf(z.y, u.y), swiGluOf(z.z, u.z), swiGluOf(z.w, u.w));
     }
 }
 
