@@ -128,7 +128,7 @@ void RecordedSteps::enqueueDraft(ExecContext& context, Width& width) {
                      .rows = part(kRows, 4 * kMostDrafts).reshaped({kMostDrafts, 4})});
 }
 
-void RecordedSteps::makeLoop(ExecContext& context, const Subject& subject) {
+void RecordedSteps::makeLoop(const Subject& subject) {
     m_loop = subject.makeLoop ? subject.makeLoop() : std::nullopt;
     if (m_loop) {
         m_loop->columns = m_columns;
@@ -137,12 +137,24 @@ void RecordedSteps::makeLoop(ExecContext& context, const Subject& subject) {
         m_loop->state = part(kState, DraftStep::kStateSize);
         m_loop->ids = part(kIds, kMostRows);
         m_loop->rows = part(kRows, 4 * kMostDrafts).reshaped({kMostDrafts, 4});
-        m_loop->blocks = draftLoopBlocks(context, *m_loop);
-        if (m_loop->blocks == 0) {
-            m_loop.reset();
-        }
     }
     m_loopKnown = true;
+}
+
+bool RecordedSteps::loopReaches(
+    ExecContext& context, const Subject& subject, std::int64_t positions) {
+    if (!m_loop) {
+        return false;
+    }
+    constexpr std::int64_t kStep = 64; // so that it seldom has to be asked anew
+    const auto roundedUp = [](std::int64_t count) { return (count + kStep - 1) / kStep * kStep; };
+    const std::int64_t reach = roundedUp(positions), source = roundedUp(subject.sourceLength);
+    if (reach != m_loop->positions || source != m_loop->sourcePositions) {
+        m_loop->positions = reach;
+        m_loop->sourcePositions = source;
+        m_loop->blocks = draftLoopBlocks(context, *m_loop);
+    }
+    return m_loop->blocks > 0;
 }
 
 void RecordedSteps::prepareDrafts(
@@ -156,9 +168,9 @@ void RecordedSteps::prepareDrafts(
         m_loopKnown = false;
     }
     if (!m_loopKnown) {
-        makeLoop(context, subject);
+        makeLoop(subject);
     }
-    if (!m_loop && m_targets.isNull()) {
+    if (m_targets.isNull()) {
         std::array<std::int32_t, kMostRows> none{};
         none.fill(-1);
         m_targets = Tensor::empty({kMostRows}, DType::I32, context.device());
@@ -198,7 +210,8 @@ std::vector<DraftedRow> RecordedSteps::draft(
     const std::int64_t most = std::min({limits.most, kMostDrafts, room + 1});
     load(context, subject, tokens, &limits, most);
     prepareDrafts(context, subject, columns);
-    if (m_loop) {
+    const auto fed = static_cast<std::int64_t>(tokens.size());
+    if (loopReaches(context, subject, subject.cache.length() + fed + most)) {
         lathe::run(context, *m_loop);
     } else {
         draftByRecording(context, subject, tokens.size());

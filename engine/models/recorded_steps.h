@@ -84,7 +84,9 @@ private:
     /// Forgets what was made for other memory, or for another number of columns.
     void keepFor(const Subject& subject);
     void prepareDrafts(ExecContext& context, const Subject& subject, std::int64_t columns);
-    void makeLoop(ExecContext& context, const Subject& subject);
+    void makeLoop(const Subject& subject);
+    /// Whether one launch can draft up to so many positions of the text.
+    bool loopReaches(ExecContext& context, const Subject& subject, std::int64_t positions);
     void draftByRecording(ExecContext& context, const Subject& subject, std::size_t tokens);
     TensorView part(std::int64_t from, std::int64_t count);
 
@@ -93,7 +95,7 @@ private:
     Tensor m_block;                       ///< I32, see the offsets in recorded_steps.cpp
     Tensor m_targets, m_argmax, m_values; ///< of the rows of a draft's step
     std::int64_t m_columns = 0;
-    std::optional<DraftLoop> m_loop; ///< where one launch makes drafts
+    std::optional<DraftLoop> m_loop; ///< where one launch may make drafts
     bool m_loopKnown = false;
 };
 

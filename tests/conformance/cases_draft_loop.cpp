@@ -17,6 +17,7 @@ struct Draft {
     int layers = 1;
     std::int64_t hidden = 128, heads = 4, headDim = 32, inner = 192, vocabulary = 2048;
     std::int64_t columns = 2048, capacity = 64, sourceCapacity = 32;
+    std::int64_t positions = 0, sourcePositions = 0;
     DraftLoop::Activation activation = DraftLoop::Activation::Relu;
     bool tied = true;
     std::int32_t length = 0, fed = 1, count = 0, source = 13, most = 6;
@@ -93,6 +94,8 @@ std::unique_ptr<Ran> ranBy(ExecContext& context, const Draft& draft, int blocks)
         .state = state.view(),
         .ids = ids.view(),
         .rows = rows.view(),
+        .positions = draft.positions,
+        .sourcePositions = draft.sourcePositions,
         .blocks = blocks};
     op.head = draft.tied ? op.embedding : arrays.weights("head", table, draft.dtype, 0.5);
     for (int i = 0; i < draft.layers; ++i) {
@@ -236,6 +239,15 @@ void addDraftLoopCases(std::vector<Check>& checks) {
          .source = 299},
         6);
     addDraft(checks, {.name = "to the end of the cache", .length = 59, .fed = 2}, 4);
+    addDraft(
+        checks,
+        {.name = "the front of large caches",
+         .capacity = 4000,
+         .sourceCapacity = 3000,
+         .positions = 24,
+         .sourcePositions = 14,
+         .length = 20},
+        4);
     addDraft(checks, {.name = "one step", .threshold = 1.0F}, 1);
     addDraft(checks, {.name = "no row left", .count = 8}, 8);
     addDraft(checks, {.name = "nothing fed", .fed = 0}, 0);

@@ -10,6 +10,7 @@
 #include "kernels/ops/step_product/step_product.h"
 #include "kernels/ops/swiglu/swiglu.h"
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -50,8 +51,9 @@ public:
     void run() {
         std::array<std::int32_t, DraftStep::kStateSize> state{};
         toHost(m_op.state, state);
-        const std::int64_t capacity = m_op.layers.front().keys.shape[0];
-        if (!isInRange(state, capacity)) {
+        const std::int64_t positions =
+            positionsOf(m_op.positions, m_op.layers.front().keys.shape[0]);
+        if (!isInRange(state, positions)) {
             state[DraftStep::Go] = 0;
             toDevice(state, m_op.state);
             return;
@@ -69,26 +71,30 @@ public:
             step(m_op.ids.slice(last, last + 1), position++);
             decide(state);
             last = 0; // where the draft is
-        } while (state[DraftStep::Go] != 0 && position < capacity);
+        } while (state[DraftStep::Go] != 0 && position < positions);
         state[DraftStep::Go] = 0;
         toDevice(state, m_op.state);
     }
 
 private:
+    static std::int64_t positionsOf(std::int64_t wanted, std::int64_t capacity) {
+        return wanted > 0 ? std::min(wanted, capacity) : capacity;
+    }
     void toHost(ConstView from, std::span<std::int32_t> to) {
         copy(m_context, from, viewOf(to, from.shape));
     }
     void toDevice(std::span<const std::int32_t> from, TensorView to) {
         copy(m_context, constViewOf(from, to.shape), to);
     }
-    bool isInRange(std::span<const std::int32_t> state, std::int64_t capacity) {
+    bool isInRange(std::span<const std::int32_t> state, std::int64_t positions) {
         std::array<std::int32_t, 1> source{};
         toHost(m_op.sourceLength, source);
         const std::int64_t fed = state[DraftStep::Fed], count = state[DraftStep::Count];
         const std::int64_t length = state[DraftStep::Length];
         return fed >= 1 && fed <= m_op.ids.shape[0] && count >= 0 && count < m_op.rows.shape[0] &&
-               length >= 0 && length + fed <= capacity && source[0] >= 1 &&
-               source[0] <= m_op.layers.front().sourceKeys.shape[0];
+               length >= 0 && length + fed <= positions && source[0] >= 1 &&
+               source[0] <=
+                   positionsOf(m_op.sourcePositions, m_op.layers.front().sourceKeys.shape[0]);
     }
     void multiply(
         ConstView x, ConstView gamma, ConstView w, TensorView y,

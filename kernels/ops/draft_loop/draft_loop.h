@@ -18,7 +18,7 @@ namespace lathe {
 ///       cluster hand each other what each of them has multiplied, six times a layer.
 /// @see  Big Little Decoder (arXiv 2302.07863), section 3.3, for when a draft ends
 struct DraftLoop {
-    static constexpr std::int64_t kMostLayers = 8;
+    static constexpr std::int64_t kMostLayers = 4;
     enum class Activation { Relu, GatedGelu, GatedSilu };
     struct Layer {
         ConstView selfNorm, sourceNorm, innerNorm; ///< [hidden] F32
@@ -43,11 +43,13 @@ struct DraftLoop {
     TensorView state{};       ///< [DraftStep::kStateSize] I32, updated
     TensorView ids{};  ///< [tokens] I32: the first Fed are fed; the last draft goes to ids[0]
     TensorView rows{}; ///< [most, 4] I32, updated, see DraftStep
+    /// Leading rows of the caches that the draft may use; 0: all. What is kept on the chip.
+    std::int64_t positions = 0, sourcePositions = 0;
     /// Blocks of the cluster on a GPU: what draftLoopBlocks says.
     int blocks = 0;
 };
 /// @note A state or a length out of range, also one for which the caches have no room, writes no
-///       row and does not go on; a draft ends behind the last position of the cache.
+///       row and does not go on; a draft ends behind the last position that it may use.
 /// @throws InputError when shapes, dtypes or devices do not fit; on a GPU Unsupported for what
 ///         draftLoopBlocks says 0 to.
 void run(ExecContext& context, const DraftLoop& op);

@@ -84,10 +84,10 @@ void placeLayer(DraftLoopPlan& plan, std::int64_t element) {
     matrix(plan.in, plan.blockInner, plan.hidden);
     matrix(plan.up, plan.gated ? plan.blockInner : 0, plan.hidden);
     matrix(plan.out, plan.blockHidden, plan.inner);
-    places.floats(plan.keys, own * plan.capacity);
-    places.floats(plan.values, own * plan.capacity);
-    places.floats(plan.sourceKeys, own * plan.sourceCapacity);
-    places.floats(plan.sourceValues, own * plan.sourceCapacity);
+    places.floats(plan.keys, own * plan.positions);
+    places.floats(plan.values, own * plan.positions);
+    places.floats(plan.sourceKeys, own * plan.sourcePositions);
+    places.floats(plan.sourceValues, own * plan.sourcePositions);
     plan.layerBytes = places.end();
 }
 
@@ -105,17 +105,21 @@ void placeAll(DraftLoopPlan& plan, std::int64_t element) {
     places.floats(plan.inners, plan.inner);
     places.floats(plan.ups, plan.gated ? plan.blockInner : 0);
     places.floats(plan.query, own);
-    places.floats(plan.parts, kAttentionWarps * plan.headDim);
-    places.floats(plan.scores, std::max(plan.capacity, plan.sourceCapacity));
+    places.floats(plan.parts, kAttentionWarps * plan.headDim + 1);
+    places.floats(plan.scores, std::max(plan.positions, plan.sourcePositions));
     places.floats(plan.logits, columns);
     places.floats(plan.finalNorm, plan.hidden);
-    places.floats(plan.bias, std::int64_t{plan.blockHeads} * plan.capacity);
+    places.floats(plan.bias, std::int64_t{plan.blockHeads} * plan.positions);
     places.add(plan.head, columns * plan.hidden * element);
     placeLayer(plan, element);
     int layers = 0;
     places.add(plan.firstLayer, std::int64_t{plan.layers} * plan.layerBytes);
     places.add(layers, 0);
     plan.bytes = layers;
+}
+
+std::int64_t positionsOf(std::int64_t wanted, const ConstView& cache) {
+    return wanted > 0 ? std::min(wanted, cache.shape[0]) : cache.shape[0];
 }
 
 } // namespace
@@ -138,8 +142,8 @@ std::optional<DraftLoopPlan> planDraftLoop(const DraftLoop& op, int blocks) {
         .inner = size(first.in.shape[0]),
         .columns = size(op.columns),
         .vocabulary = size(op.embedding.shape[0]),
-        .capacity = size(first.keys.shape[0]),
-        .sourceCapacity = size(first.sourceKeys.shape[0]),
+        .positions = size(positionsOf(op.positions, first.keys)),
+        .sourcePositions = size(positionsOf(op.sourcePositions, first.sourceKeys)),
         .most = size(op.rows.shape[0]),
         .tokens = size(op.ids.shape[0])};
     plan.teams = std::min(plan.heads, blocks);
@@ -149,6 +153,12 @@ std::optional<DraftLoopPlan> planDraftLoop(const DraftLoop& op, int blocks) {
     plan.groupColumns = size(kColumnsOfStatistics / blocks);
     plan.groups = size((op.columns + kColumnsOfStatistics - 1) / kColumnsOfStatistics);
     plan.gated = op.activation != DraftLoop::Activation::Relu;
+    constexpr int kCopiesOfLayer = 8, kCopiesOfHead = 4;
+    const int copies =
+        plan.layers * (kCopiesOfLayer + kCopiesOfHead * plan.blockHeads) + plan.groups + 1;
+    if (copies > DraftLoopPlan::kMostCopies) {
+        return std::nullopt;
+    }
     placeAll(plan, static_cast<std::int64_t>(sizeOf(op.embedding.dtype)));
     return plan;
 }

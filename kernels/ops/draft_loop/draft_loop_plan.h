@@ -16,7 +16,7 @@ namespace lathe {
 /// `blocks`-ths of the threads of RowStatistics take.
 struct DraftLoopPlan {
     int blocks = 0, layers = 0, hidden = 0, heads = 0, headDim = 0, inner = 0;
-    int columns = 0, vocabulary = 0, capacity = 0, sourceCapacity = 0;
+    int columns = 0, vocabulary = 0, positions = 0, sourcePositions = 0;
     int most = 0;                        ///< rows that a draft may have
     int tokens = 0;                      ///< that may be fed
     int teams = 0;                       ///< of blocks with the same heads: block % teams
@@ -33,11 +33,14 @@ struct DraftLoopPlan {
     int keys = 0, values = 0, sourceKeys = 0, sourceValues = 0;
     int bytes = 0;
 
-    /// Words of `control`: state, limits, ids.
+    /// Words of `control`: state, limits, length of the source, ids.
     static constexpr int kLimits = DraftStep::kStateSize;
-    static constexpr int kIds = kLimits + DraftStep::kLimitSize;
+    static constexpr int kSource = kLimits + DraftStep::kLimitSize;
+    static constexpr int kIds = kSource + 1;
     /// Barriers of `arrivals`.
     static constexpr int kArrivals = 9;
+    /// Matrices, or heads of them, that a block copies.
+    static constexpr int kMostCopies = 64;
 };
 
 /// None for shapes, types or alignments that the kernel does not take, whatever the memory.
