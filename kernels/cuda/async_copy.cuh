@@ -19,6 +19,11 @@ __device__ inline void copyAsync(std::uint32_t to, const void* from) {
                  : "memory");
 }
 
+/// 4 bytes, both ends aligned to 4.
+__device__ inline void copyAsyncWord(std::uint32_t to, const void* from) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(to), "l"(from) : "memory");
+}
+
 /// The first `bytes` of 16, and 0 in place of the others; `from` is a valid address in any case.
 __device__ inline void copyAsyncPart(std::uint32_t to, const void* from, unsigned bytes) {
     asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(to), "l"(from),

@@ -49,13 +49,14 @@ __device__ inline void announceBytes(Arrivals& arrivals, std::uint32_t bytes) {
 #endif
 }
 
-/// Until the bytes of use 0, 1, 0, 1.. are there for this thread to read.
+/// Until the bytes of use 0, 1, 0, 1.. are there for this thread to read. What senders wrote
+/// elsewhere is not: to acquire that too would empty the first-level cache.
 __device__ inline void waitForBytes(Arrivals& arrivals, std::uint32_t use) {
 #if __CUDA_ARCH__ >= 900
     asm volatile("{\n"
                  ".reg .pred done;\n"
                  "again:\n"
-                 "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n"
+                 "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
                  "@!done bra again;\n"
                  "}\n" ::"r"(sharedAddress(&arrivals)),
                  "r"(use & 1U)

@@ -317,7 +317,7 @@ ExecContext::CudaState* makeState(int index) {
         cudaDeviceGetAttribute(&state->multiprocessors, cudaDevAttrMultiProcessorCount, index),
         "cudaDeviceGetAttribute");
     check(
-        cudaHostAlloc(&state->staging, ExecContext::CudaState::kStagingBytes, cudaHostAllocDefault),
+        cudaHostAlloc(&state->staging, ExecContext::CudaState::kStagingBytes, cudaHostAllocMapped),
         "allocate pinned memory");
     state->overlaps = kernelsOverlap(index);
     const char* sync = std::getenv("LATHE_CUDA_SYNC");
@@ -338,6 +338,36 @@ void synchronize(ExecContext::CudaState& state) {
     check(cudaStreamSynchronize(state.stream), "waiting for the GPU");
 }
 
+namespace {
+
+__global__ void readKernel(const std::uint32_t* from, std::uint32_t* to, int words) {
+    letNextBegin();
+    waitForPrevious();
+    for (int i = static_cast<int>(threadIdx.x); i < words; i += static_cast<int>(blockDim.x)) {
+        to[i] = from[i];
+    }
+}
+
+bool isSmall(const ConstView& view) {
+    constexpr std::size_t kWord = sizeof(std::uint32_t);
+    return view.bytes() <= ExecContext::CudaState::kStagingBytes && view.bytes() % kWord == 0 &&
+           reinterpret_cast<std::uintptr_t>(view.data) % kWord == 0;
+}
+
+/// By a kernel that writes to the host's memory itself: the copy engine starts several microseconds
+/// after the kernels in front have ended.
+void readSmall(ExecContext& context, const ConstView& from, const TensorView& to) {
+    ExecContext::CudaState& state = *context.cuda();
+    launchOverlapped(
+        context, "read", readKernel, {.grid = dim3(1), .threads = 256}, from.ptr<std::uint32_t>(),
+        static_cast<std::uint32_t*>(state.staging),
+        static_cast<int>(from.bytes() / sizeof(std::uint32_t)));
+    check(cudaStreamSynchronize(state.stream), "copy");
+    std::memcpy(to.data, state.staging, from.bytes());
+}
+
+} // namespace
+
 void copy(ExecContext& context, ConstView from, TensorView to) {
     if (from.bytes() == 0) {
         return;
@@ -348,14 +378,8 @@ void copy(ExecContext& context, ConstView from, TensorView to) {
         return;
     }
     const cudaStream_t stream = context.cuda()->stream;
-    if (from.device.isCuda() && !to.device.isCuda() &&
-        from.bytes() <= ExecContext::CudaState::kStagingBytes) {
-        void* staging = context.cuda()->staging;
-        check(
-            cudaMemcpyAsync(staging, from.data, from.bytes(), cudaMemcpyDeviceToHost, stream),
-            "copy");
-        check(cudaStreamSynchronize(stream), "copy");
-        std::memcpy(to.data, staging, from.bytes());
+    if (from.device.isCuda() && !to.device.isCuda() && isSmall(from)) {
+        readSmall(context, from, to);
         return;
     }
     check(cudaMemcpyAsync(to.data, from.data, from.bytes(), cudaMemcpyDefault, stream), "copy");

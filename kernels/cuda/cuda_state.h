@@ -14,8 +14,7 @@ struct ExecContext::CudaState {
     void* blas = nullptr; ///< cublasHandle_t, made at first use
     bool blasTried = false;
     void* blasMemory = nullptr; ///< its workspace on the device
-    /// Pinned memory of the host through which small results come, of kStagingBytes: a copy to
-    /// other memory takes several microseconds more.
+    /// Memory of the host to which kernels write small results, of kStagingBytes.
     void* staging = nullptr;
     static constexpr std::size_t kStagingBytes = 8192;
     int multiprocessors = 0;

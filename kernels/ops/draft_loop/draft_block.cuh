@@ -14,10 +14,21 @@
 /// One block of the cluster that makes a DraftLoop.
 namespace lathe::cuda {
 
-/// What the blocks wait for. The first six are used once in each layer of each token: what two
-/// attentions and the first feed-forward product made, and what was added to hidden states.
-enum Stage { MixedSelf, AddedSelf, MixedSource, AddedSource, Inner, AddedInner, Best, Sum, Loaded };
-static_assert(Loaded + 1 == DraftLoopPlan::kArrivals);
+/// Products of a layer in their order, and behind all layers that of the head. Behind each but Up
+/// and Head, which stay where they are, the blocks wait for one another: for what attention made of
+/// queries, keys and values, for hidden states to which something was added, and for Inner.
+enum Product { Self, SelfOut, Source, SourceOut, Up, Inner, InnerOut, Head };
+/// What else they wait for; the first three in place of products.
+enum Arrival { Best = Up, Sum = Head, Loaded = Head + 1 };
+static_assert(Loaded + 1 == DraftLoopPlan::kArrivals && InnerOut + 1 == DraftLoopPlan::kProducts);
+
+/// A product as a block takes part in it: places in its memory, see DraftLoopPlan.
+struct alignas(16) OwnProduct {
+    int w, x, gamma; ///< gamma 0: x is not normed
+    int count, in;   ///< rows
+    int from, to;    ///< what is added to the first row's product, and where that goes
+    int floats;      ///< that come of all blocks
+};
 
 /// Rows of a matrix that a block copies to its memory: of its own, of its team's or all.
 struct RowsCopy {
@@ -28,17 +39,12 @@ struct RowsCopy {
     Of of;
 };
 
-struct LayerCaches {
-    float *keys, *values;
-    const float *sourceKeys, *sourceValues;
-};
-
 template <class T>
 struct LoopArguments {
     DraftLoopPlan plan;
     RowsCopy copies[DraftLoopPlan::kMostCopies];
     int copyCount;
-    LayerCaches caches[DraftLoop::kMostLayers];
+    float* caches[DraftLoop::kMostLayers][4]; ///< keys, values; of the source, which are read
     const T* embedding;
     const float* bias; ///< distance 0 of the first head
     std::int64_t biasStride;
@@ -55,7 +61,7 @@ __device__ Element* place(int offset) {
     return reinterpret_cast<Element*>(reinterpret_cast<std::byte*>(draftMemory) + offset);
 }
 
-/// @tparam Narrow a hidden state has an octet for each lane of half a warp at most
+/// @tparam Narrow no product has more than two octets for each lane of half a warp
 template <class T, bool Narrow>
 class DraftBlock {
 public:
@@ -72,17 +78,13 @@ public:
     __device__ int count() const { return control()[DraftStep::Count]; }
 
 private:
-    static constexpr int kLanes = Narrow ? kWarp / 2 : kWarp;
-    static constexpr int kWarps = kDraftThreads / kWarp;
-
     __device__ static int thread() { return static_cast<int>(threadIdx.x); }
     __device__ static int lane() { return thread() % kWarp; }
     __device__ static int warp() { return thread() / kWarp; }
     __device__ float* floats(int offset) const { return place<float>(offset); }
     __device__ Arrivals& arrivals(int stage) const { return place<Arrivals>(p.arrivals)[stage]; }
     __device__ std::int32_t* control() const { return place<std::int32_t>(p.control); }
-    /// Hidden states in front of self-attention, of the source's and of the feed-forward layer.
-    __device__ float* hidden(int which) const { return floats(p.hiddens) + which * p.hidden; }
+    __device__ OwnProduct* products() const { return place<OwnProduct>(p.products); }
     __device__ int inLayer(int layer, int offset) const {
         return p.firstLayer + layer * p.layerBytes + offset;
     }
@@ -110,12 +112,25 @@ private:
 
     __device__ void copyWeights() const;
     __device__ void copyCaches() const;
+    __device__ OwnProduct planned(int layer, int product) const;
     __device__ bool isInRange() const;
-    /// One token through all layers.
-    __device__ void pass(std::int32_t id, int position);
-    __device__ void project(int layer, bool isSource, int position) const;
+    /// One token through all layers, and the last one to the head.
+    __device__ void pass(std::int32_t id, int position, bool isLast);
+    __device__ void multiply(int layer, int product, int position);
+    template <int Outs, class Finish>
+    __device__ void multiplyRows(const OwnProduct& own, Finish&& finish) const {
+        eachProduct(
+            own.count,
+            [&] {
+                return RowProducts<T, Narrow, Outs>(
+                    place<const T>(own.w), floats(own.x),
+                    own.gamma == 0 ? nullptr : floats(own.gamma), own.count, own.in, a.epsilon);
+            },
+            finish);
+    }
+    __device__ void project(int layer, int position, int row, float product) const;
+    __device__ float activated(float product, int row) const;
     __device__ void attend(int layer, bool isSource, int visible) const;
-    __device__ void feedIn(int layer) const;
     /// What is to come of the last layer's hidden states, into the state and the first id.
     __device__ void decide();
     __device__ ArgMaxPair findBest() const;
@@ -143,6 +158,14 @@ __device__ bool DraftBlock<T, Narrow>::begin() {
     if (warp() == 0) {
         __syncwarp();
         copyWeights();
+    } else {
+        copyCaches();
+    }
+    const int count = DraftLoopPlan::kProducts * p.layers + 1;
+    if (thread() < count) {
+        products()[thread()] = planned(
+            thread() / DraftLoopPlan::kProducts,
+            thread() == count - 1 ? Head : thread() % DraftLoopPlan::kProducts);
     }
     waitForPrevious();
     if (thread() < DraftLoopPlan::kIds + p.tokens) {
@@ -152,14 +175,10 @@ __device__ bool DraftBlock<T, Narrow>::begin() {
                        : i < DraftLoopPlan::kIds    ? *a.sourceLength
                                                     : a.ids[i - DraftLoopPlan::kIds];
     }
+    waitForCopies<0>();
     meetCluster(); // before anybody sends
-    const bool inRange = isInRange();
-    if (inRange) {
-        copyCaches();
-    }
     waitForBytes(arrivals(Loaded), 0);
-    __syncthreads();
-    return inRange;
+    return isInRange();
 }
 
 template <class T, bool Narrow>
@@ -186,50 +205,74 @@ __device__ void DraftBlock<T, Narrow>::copyWeights() const {
     }
 }
 
-/// Keys, values and biases of the heads of this block.
+/// Keys, values and biases of the heads of this block, by all warps but the first. All positions
+/// that may be used, whatever the length is: those behind it are written before they are read.
 template <class T, bool Narrow>
 __device__ void DraftBlock<T, Narrow>::copyCaches() const {
     constexpr int kQuadLanes = 8; // of a row
-    const int wide = p.heads * p.headDim;
-    const int length = control()[DraftStep::Length], source = control()[DraftLoopPlan::kSource];
+    const int wide = p.heads * p.headDim, helpers = kDraftThreads - kWarp;
 #pragma unroll 1
-    for (int i = 0; i < 4 * p.layers; ++i) {
-        const LayerCaches& caches = a.caches[i / 4];
+    for (int i = 0; i < 4 * p.layers * p.blockHeads; ++i) {
+        const int slot = i / 4 % p.blockHeads, layer = i / 4 / p.blockHeads;
+        if (headOf(slot) >= p.heads) {
+            continue;
+        }
         const bool isSource = i % 4 >= 2;
-        const float* from = i % 4 == 0   ? caches.keys
-                            : i % 4 == 1 ? caches.values
-                            : i % 4 == 2 ? caches.sourceKeys
-                                         : caches.sourceValues;
-        const int to = i % 4 == 0   ? p.keys
-                       : i % 4 == 1 ? p.values
-                       : i % 4 == 2 ? p.sourceKeys
-                                    : p.sourceValues;
-        float* own = floats(inLayer(i / 4, to));
+        const int rows = isSource ? p.sourcePositions : p.positions;
+        const float* from = a.caches[layer][i % 4] + headOf(slot) * p.headDim;
+        float* to = floats(inLayer(layer, p.caches[i % 4])) + slot * rows * p.headDim;
 #pragma unroll 1
-        for (int slot = 0; headOf(slot) < p.heads; ++slot) {
+        for (int j = (thread() - kWarp) / kQuadLanes; j < rows; j += helpers / kQuadLanes) {
 #pragma unroll 1
-            for (int j = thread() / kQuadLanes; j < (isSource ? source : length);
-                 j += kDraftThreads / kQuadLanes) {
-#pragma unroll 1
-                for (int d = 4 * (thread() % kQuadLanes); d < p.headDim; d += 4 * kQuadLanes) {
-                    copyAsync(
-                        sharedAddress(own + j * p.headDim + d),
-                        from + static_cast<std::int64_t>(j) * wide + headOf(slot) * p.headDim + d);
-                }
+            for (int d = 4 * (thread() % kQuadLanes); d < p.headDim; d += 4 * kQuadLanes) {
+                copyAsync(
+                    sharedAddress(to + j * p.headDim + d),
+                    from + static_cast<std::int64_t>(j) * wide + d);
             }
-            own += (isSource ? p.sourcePositions : p.positions) * p.headDim;
         }
     }
 #pragma unroll 1
-    for (int slot = 0; headOf(slot) < p.heads; ++slot) {
-        const float* from = a.bias + headOf(slot) * a.biasStride - (p.positions - 1);
-#pragma unroll 1
-        for (int i = thread(); i < p.positions; i += kDraftThreads) {
-            floats(p.bias)[slot * p.positions + i] = from[i];
+    for (int i = thread() - kWarp; i < p.blockHeads * p.positions; i += helpers) {
+        const int slot = i / p.positions;
+        if (headOf(slot) < p.heads) {
+            copyAsyncWord(
+                sharedAddress(floats(p.bias) + i),
+                a.bias + headOf(slot) * a.biasStride + i % p.positions - (p.positions - 1));
         }
     }
     endCopyGroup();
-    waitForCopies<0>();
+}
+
+template <class T, bool Narrow>
+__device__ OwnProduct DraftBlock<T, Narrow>::planned(int layer, int product) const {
+    constexpr int kFloat = static_cast<int>(sizeof(float));
+    const auto in = [&](int offset) { return inLayer(layer, offset); };
+    const auto hidden = [&](int which) { return p.hiddens + which * p.hidden * kFloat; };
+    const auto norm = [&](int which) { return in(p.norms) + which * p.hidden * kFloat; };
+    const int wide = p.heads * p.headDim, slots = (p.heads - 1 - m_team) / p.blocks + 1;
+    const int sourceMixed = p.mixed + wide * kFloat;
+    const int outs = shareOf(p.blockHidden, p.hidden), out = m_block * p.blockHidden * kFloat;
+    const int inners = shareOf(p.blockInner, p.inner), inner = m_block * p.blockInner * kFloat;
+    switch (product) {
+    case Self:
+        return {in(p.qkv), hidden(0), norm(0), 3 * slots * p.headDim, p.hidden, 0, 0, wide};
+    case SelfOut:
+        return {in(p.o), p.mixed, 0, outs, wide, hidden(0) + out, hidden(1) + out, p.hidden};
+    case Source:
+        return {in(p.sourceQ), hidden(1), norm(1), slots * p.headDim, p.hidden, 0, p.query, wide};
+    case SourceOut:
+        return {in(p.sourceO),   sourceMixed,     0,       outs, wide,
+                hidden(1) + out, hidden(2) + out, p.hidden};
+    case Up:
+        return {in(p.up), hidden(2), norm(2), p.gated ? inners : 0, p.hidden, 0, p.ups, 0};
+    case Inner:
+        return {in(p.in), hidden(2), norm(2), inners, p.hidden, 0, p.inners + inner, p.inner};
+    case InnerOut:
+        return {in(p.out), p.inners, 0, outs, p.inner, hidden(2) + out, hidden(0) + out, p.hidden};
+    default:
+        return {p.head,   hidden(0), p.finalNorm, p.groups * p.groupColumns,
+                p.hidden, 0,         p.logits,    0};
+    }
 }
 
 template <class T, bool Narrow>
@@ -250,7 +293,7 @@ __device__ void DraftBlock<T, Narrow>::draft() {
     bool goesOn = true;
 #pragma unroll 1
     for (int next = 0; goesOn && position < p.positions; ++position) {
-        pass(ids[next], position);
+        pass(ids[next], position, left <= 1);
         next = left > 1 ? next + 1 : 0; // where the draft is
         --left;
         if (left <= 0) {
@@ -282,93 +325,107 @@ __device__ void DraftBlock<T, Narrow>::end(bool hasDrafted, int countBefore) con
 }
 
 template <class T, bool Narrow>
-__device__ void DraftBlock<T, Narrow>::pass(std::int32_t id, int position) {
+__device__ void DraftBlock<T, Narrow>::pass(std::int32_t id, int position, bool isLast) {
     const bool known = id >= 0 && id < p.vocabulary;
 #pragma unroll 1
     for (int c = thread(); c < p.hidden; c += kDraftThreads) {
-        hidden(0)[c] =
+        floats(p.hiddens)[c] =
             known ? widen(a.embedding[static_cast<std::int64_t>(id) * p.hidden + c]) : nanf("");
     }
     __syncthreads();
-    const int wide = p.heads * p.headDim;
+    int layer = 0, product = Self;
 #pragma unroll 1
-    for (int layer = 0; layer < p.layers; ++layer, ++m_layerUse) {
-        // Self-attention, that of the source, the feed-forward layer: something between, which goes
-        // to all blocks, and what is added to the hidden states, which does too.
-#pragma unroll 1
-        for (int part = 0; part < 3; ++part) {
-            const bool isSource = part == 1, attends = part < 2;
-            if (attends) {
-                project(layer, isSource, position);
-                attend(
-                    layer, isSource, isSource ? control()[DraftLoopPlan::kSource] : position + 1);
-            } else {
-                feedIn(layer);
-            }
-            const int in = attends ? wide : p.inner;
-            await(2 * part, in, m_layerUse);
-            const OwnRows<T> rows{
-                .w = place<const T>(inLayer(layer, attends ? (isSource ? p.sourceO : p.o) : p.out)),
-                .x = attends ? floats(p.mixed) + part * wide : floats(p.inners),
-                .gamma = nullptr,
-                .count = shareOf(p.blockHidden, p.hidden),
-                .in = in,
-                .epsilon = a.epsilon};
-            const float* from = hidden(part) + m_block * p.blockHidden;
-            const float* to = hidden(attends ? part + 1 : 0) + m_block * p.blockHidden;
-            eachProduct<kWarp, 1>(rows, [&](int row, float product, int first, int lanes) {
-                sendAll(2 * part + 1, to + row, from[row] + product, first, lanes);
-            });
-            await(2 * part + 1, p.hidden, m_layerUse);
+    while (layer < p.layers || (isLast && product == Self)) {
+        multiply(layer, layer < p.layers ? product : Head, position);
+        if (++product == DraftLoopPlan::kProducts) {
+            product = Self;
+            ++layer;
+            ++m_layerUse;
         }
     }
 }
 
-/// Queries of the heads of this block and, but for the source, this position's keys and values.
+/// One product, what it leads to, and what the other blocks have of it.
 template <class T, bool Narrow>
-__device__ void DraftBlock<T, Narrow>::project(int layer, bool isSource, int position) const {
-    const int slots = (p.heads - 1 - m_team) / p.blocks + 1, size = p.headDim;
-    const int rowsOfHead = isSource ? size : 3 * size;
-    const OwnRows<T> rows{
-        .w = place<const T>(inLayer(layer, isSource ? p.sourceQ : p.qkv)),
-        .x = hidden(isSource ? 1 : 0),
-        .gamma = floats(inLayer(layer, p.norms)) + (isSource ? p.hidden : 0),
-        .count = slots * rowsOfHead,
-        .in = p.hidden,
-        .epsilon = a.epsilon};
-    eachProduct<kLanes, 4>(rows, [&](int row, float product, int first, int) {
-        if (first > 0) {
-            return;
-        }
-        int slot = 0;
+__device__ void DraftBlock<T, Narrow>::multiply(int layer, int product, int position) {
+    const OwnProduct own = products()[layer * DraftLoopPlan::kProducts + product % Head];
+    const bool attends = product == Self || product == Source, isSource = product == Source;
+    if (product == Self || product == Head) { // those of many rows
+        multiplyRows<4>(own, [&](int row, float value, int first, int) {
+            if (first > 0) {
+                return;
+            }
+            if (product == Self) {
+                project(layer, position, row, value);
+            } else {
+                floats(own.to)[row] = value;
+            }
+        });
+    } else {
+        multiplyRows<1>(own, [&](int row, float value, int first, int lanes) {
+            float* to = floats(own.to) + row;
+            if (own.floats == 0 || attends) {
+                *to = value; // in all lanes that have it
+                return;
+            }
+            value = product == Inner ? activated(value, row) : floats(own.from)[row] + value;
+            sendAll(product, to, value, first, lanes);
+        });
+    }
+    if (attends || product == Head) {
+        __syncthreads();
+    } else {
+        __syncwarp(); // Up and Inner have the same rows in the same lanes
+    }
+    if (attends) {
+        attend(layer, isSource, isSource ? control()[DraftLoopPlan::kSource] : position + 1);
+    }
+    if (own.floats > 0) {
+        await(product, own.floats, m_layerUse);
+    }
+}
+
+/// Queries, keys and values of a position, of the heads of this block.
+template <class T, bool Narrow>
+__device__ void
+DraftBlock<T, Narrow>::project(int layer, int position, int row, float product) const {
+    const int size = p.headDim;
+    int slot = 0;
 #pragma unroll 1
-        for (; row >= rowsOfHead; row -= rowsOfHead) {
-            ++slot;
-        }
-        if (row < size) {
-            floats(p.query)[slot * size + row] = product;
-            return;
-        }
-        const bool isKey = row < 2 * size;
-        const int d = row - (isKey ? size : 2 * size);
-        floats(
-            inLayer(layer, isKey ? p.keys : p.values))[(slot * p.positions + position) * size + d] =
+    for (; row >= 3 * size; row -= 3 * size) {
+        ++slot;
+    }
+    if (row < size) {
+        floats(p.query)[slot * size + row] = product;
+        return;
+    }
+    const int which = row < 2 * size ? 0 : 1, d = row - (which + 1) * size;
+    floats(inLayer(layer, p.caches[which]))[(slot * p.positions + position) * size + d] = product;
+    if (m_member == 0) {
+        a.caches[layer][which]
+                [(static_cast<std::int64_t>(position) * p.heads + headOf(slot)) * size + d] =
             product;
-        if (m_member == 0) {
-            float* cache = isKey ? a.caches[layer].keys : a.caches[layer].values;
-            cache[(static_cast<std::int64_t>(position) * p.heads + headOf(slot)) * size + d] =
-                product;
-        }
-    });
-    __syncthreads();
+    }
+}
+
+template <class T, bool Narrow>
+__device__ float DraftBlock<T, Narrow>::activated(float product, int row) const {
+    switch (a.activation) {
+    case DraftLoop::Activation::GatedGelu:
+        return geGluOf(product, floats(p.ups)[row]);
+    case DraftLoop::Activation::GatedSilu:
+        return swiGluOf(product, floats(p.ups)[row]);
+    default:
+        return product < 0.0F ? 0.0F : product; // fmaxf would lose NaN
+    }
 }
 
 template <class T, bool Narrow>
 __device__ void DraftBlock<T, Narrow>::attend(int layer, bool isSource, int visible) const {
     const int positions = isSource ? p.sourcePositions : p.positions, size = p.headDim;
     const float* mixed = floats(p.mixed) + (isSource ? p.heads * size : 0);
-    const float* keys = floats(inLayer(layer, isSource ? p.sourceKeys : p.keys));
-    const float* values = floats(inLayer(layer, isSource ? p.sourceValues : p.values));
+    const float* keys = floats(inLayer(layer, p.caches[isSource ? 2 : 0]));
+    const float* values = floats(inLayer(layer, p.caches[isSource ? 3 : 1]));
 #pragma unroll 1
     for (int slot = 0; headOf(slot) < p.heads; ++slot) {
         const OwnHead head{
@@ -382,72 +439,25 @@ __device__ void DraftBlock<T, Narrow>::attend(int layer, bool isSource, int visi
             .headDim = size};
         attendHead(head, [&](int d, float y) {
             sendAll(
-                isSource ? MixedSource : MixedSelf, mixed + headOf(slot) * size + d, y, m_member,
-                m_members);
+                isSource ? Source : Self, mixed + headOf(slot) * size + d, y, m_member, m_members);
         });
-    }
-}
-
-template <class T, bool Narrow>
-__device__ void DraftBlock<T, Narrow>::feedIn(int layer) const {
-    using Activation = DraftLoop::Activation;
-    const Activation activation = a.activation;
-    float* ups = floats(p.ups);
-#pragma unroll 1
-    for (int half = p.gated ? 0 : 1; half < 2; ++half) {
-        const OwnRows<T> rows{
-            .w = place<const T>(inLayer(layer, half == 0 ? p.up : p.in)),
-            .x = hidden(2),
-            .gamma = floats(inLayer(layer, p.norms)) + 2 * p.hidden,
-            .count = shareOf(p.blockInner, p.inner),
-            .in = p.hidden,
-            .epsilon = a.epsilon};
-        eachProduct<kLanes, 1>(rows, [&](int row, float product, int first, int lanes) {
-            if (half == 0) {
-                ups[row] = product; // the same lanes have the same rows in both halves
-                return;
-            }
-            float y = product < 0.0F ? 0.0F : product; // fmaxf would lose NaN
-            if (activation == Activation::GatedGelu) {
-                y = geGluOf(product, ups[row]);
-            } else if (activation == Activation::GatedSilu) {
-                y = swiGluOf(product, ups[row]);
-            }
-            sendAll(Inner, floats(p.inners) + m_block * p.blockInner + row, y, first, lanes);
-        });
-        __syncwarp();
     }
 }
 
 /// The likeliest column, in every thread.
 template <class T, bool Narrow>
 __device__ ArgMaxPair DraftBlock<T, Narrow>::findBest() const {
-    float* logits = floats(p.logits);
-    const OwnRows<T> rows{
-        .w = place<const T>(p.head),
-        .x = hidden(0),
-        .gamma = floats(p.finalNorm),
-        .count = p.groups * p.groupColumns,
-        .in = p.hidden,
-        .epsilon = a.epsilon};
-    eachProduct<kLanes, 4>(rows, [&](int row, float product, int first, int) {
-        if (first == 0) {
-            logits[row] = product;
-        }
-    });
+    const float* logits = floats(p.logits);
     __syncthreads();
     auto* pairs = place<ArgMaxPair>(p.best);
     ArgMaxPair best{-INFINITY, kNoIndex};
     if (warp() == 0) {
-#pragma unroll 1
-        for (int group = 0; group < p.groups; ++group) {
-#pragma unroll 1
-            for (int part = 0; part < p.groupColumns / kWarp; ++part) {
-                const int column = columnOfLogits(group, part) + lane();
-                if (column < p.columns) {
-                    best = better(
-                        best, {logits[group * p.groupColumns + part * kWarp + lane()], column});
-                }
+        const int mask = p.groupColumns - 1; // a power of two
+#pragma unroll 4
+        for (int i = lane(); i < p.groups * p.groupColumns; i += kWarp) {
+            const int column = (i & ~mask) * p.blocks + m_block * p.groupColumns + (i & mask);
+            if (column < p.columns) {
+                best = better(best, {logits[i], column});
             }
         }
         best = bestOf(best);

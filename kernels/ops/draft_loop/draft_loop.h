@@ -16,6 +16,8 @@ namespace lathe {
 /// activation, RowStatistics and DraftStep one after the other.
 /// @note Cost: the weights once, and for each token a few microseconds of waiting: the blocks of a
 ///       cluster hand each other what each of them has multiplied, six times a layer.
+///       The CUDA kernel reads the caches before the kernel in front of it ends, as StepAttention
+///       does: whoever writes them puts a launch between that does not overlap, such as `put`.
 /// @see  Big Little Decoder (arXiv 2302.07863), section 3.3, for when a draft ends
 struct DraftLoop {
     static constexpr std::int64_t kMostLayers = 4;

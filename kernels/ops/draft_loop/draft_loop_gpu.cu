@@ -100,11 +100,11 @@ LoopArguments<T> argumentsOf(const DraftLoop& op, const Plan& plan) {
     for (int i = 0; i < plan.layers; ++i) {
         const DraftLoop::Layer& layer = op.layers[static_cast<std::size_t>(i)];
         addLayer(copies, layer, plan, plan.firstLayer + i * plan.layerBytes);
-        a.caches[i] = {
-            .keys = layer.keys.ptr<float>(),
-            .values = layer.values.ptr<float>(),
-            .sourceKeys = layer.sourceKeys.ptr<float>(),
-            .sourceValues = layer.sourceValues.ptr<float>()};
+        float** caches = a.caches[i];
+        caches[0] = layer.keys.ptr<float>();
+        caches[1] = layer.values.ptr<float>();
+        caches[2] = const_cast<float*>(layer.sourceKeys.ptr<float>()); // read only
+        caches[3] = const_cast<float*>(layer.sourceValues.ptr<float>());
     }
     copies.all(op.finalNorm, plan.finalNorm);
     const int groupBytes = plan.groupColumns * plan.hidden * static_cast<int>(sizeof(T));
@@ -125,13 +125,13 @@ int attributeOf(cudaDeviceAttr attribute, int device) {
 /// Calls body with the kernel for an op.
 template <class Body>
 void withKernel(const DraftLoop& op, Body&& body) {
+    constexpr int kMostNarrow = kWarp * kOctet;
+    const DraftLoop::Layer& layer = op.layers.front();
+    const bool narrow =
+        std::max({layer.o.shape[0], layer.o.shape[1], layer.in.shape[0]}) <= kMostNarrow;
     withFloatType(op.embedding.dtype, [&](auto zero) {
         using T = decltype(zero);
-        if (op.embedding.shape[1] <= kWarp / 2 * kOctet) {
-            body(zero, draftLoopKernel<T, true>);
-        } else {
-            body(zero, draftLoopKernel<T, false>);
-        }
+        body(zero, narrow ? draftLoopKernel<T, true> : draftLoopKernel<T, false>);
     });
 }
 

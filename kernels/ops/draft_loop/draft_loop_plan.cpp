@@ -84,10 +84,10 @@ void placeLayer(DraftLoopPlan& plan, std::int64_t element) {
     matrix(plan.in, plan.blockInner, plan.hidden);
     matrix(plan.up, plan.gated ? plan.blockInner : 0, plan.hidden);
     matrix(plan.out, plan.blockHidden, plan.inner);
-    places.floats(plan.keys, own * plan.positions);
-    places.floats(plan.values, own * plan.positions);
-    places.floats(plan.sourceKeys, own * plan.sourcePositions);
-    places.floats(plan.sourceValues, own * plan.sourcePositions);
+    places.floats(plan.caches[0], own * plan.positions);
+    places.floats(plan.caches[1], own * plan.positions);
+    places.floats(plan.caches[2], own * plan.sourcePositions);
+    places.floats(plan.caches[3], own * plan.sourcePositions);
     plan.layerBytes = places.end();
 }
 
@@ -96,6 +96,7 @@ void placeAll(DraftLoopPlan& plan, std::int64_t element) {
     const std::int64_t own = std::int64_t{plan.blockHeads} * plan.headDim;
     const std::int64_t columns = std::int64_t{plan.groups} * plan.groupColumns;
     places.add(plan.arrivals, DraftLoopPlan::kArrivals * std::int64_t{8});
+    places.floats(plan.products, std::int64_t{8} * (DraftLoopPlan::kProducts * plan.layers + 1));
     places.floats(plan.control, DraftLoopPlan::kIds + plan.tokens);
     places.floats(plan.rows, std::int64_t{4} * plan.most);
     places.floats(plan.best, std::int64_t{2} * plan.blocks);

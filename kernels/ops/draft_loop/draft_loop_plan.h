@@ -25,18 +25,20 @@ struct DraftLoopPlan {
     int groupColumns = 0, groups = 0;    ///< columns of a block in a row, and how often
     bool gated = false;
 
-    int arrivals = 0, control = 0, rows = 0, best = 0, sums = 0;
+    int arrivals = 0, products = 0, control = 0, rows = 0, best = 0, sums = 0;
     int hiddens = 0, mixed = 0, inners = 0, ups = 0, query = 0, parts = 0, scores = 0, logits = 0;
     int finalNorm = 0, bias = 0, head = 0;
     int firstLayer = 0, layerBytes = 0; ///< those below count from the begin of a layer
     int norms = 0, qkv = 0, sourceQ = 0, o = 0, sourceO = 0, in = 0, up = 0, out = 0;
-    int keys = 0, values = 0, sourceKeys = 0, sourceValues = 0;
+    int caches[4]{}; ///< keys, values, those of the source
     int bytes = 0;
 
     /// Words of `control`: state, limits, length of the source, ids.
     static constexpr int kLimits = DraftStep::kStateSize;
     static constexpr int kSource = kLimits + DraftStep::kLimitSize;
     static constexpr int kIds = kSource + 1;
+    /// Products of a layer, with the second one of a gated layer, each eight words of `products`.
+    static constexpr int kProducts = 7;
     /// Barriers of `arrivals`.
     static constexpr int kArrivals = 9;
     /// Matrices, or heads of them, that a block copies.

@@ -6,107 +6,167 @@
 #include "kernels/ops/step_product/product_order.cuh"
 
 /// What a block of a DraftLoop does between two exchanges: products of its rows, and attention of
-/// its heads, on what lies in its shared memory. Every instruction is executed a few times a token
-/// by all warps, so that reading them is what takes the time: no loop is unrolled that need not be,
-/// and nothing is there twice.
+/// its heads, on what lies in its shared memory. What takes the time is one instruction waiting for
+/// another; there is next to nothing to be gained by unrolled loops.
 namespace lathe::cuda {
 
 constexpr int kDraftThreads = 512;
 
-/// Rows of a matrix with which a block multiplies x.
-template <class T>
-struct OwnRows {
-    const T* w;         ///< [count, in]
-    const float* x;     ///< [in]
-    const float* gamma; ///< null: x is not normed
-    int count, in;
-    float epsilon;
-};
+/// Products of a block's rows of a matrix with one x, `Outs` rows at a time by a few lanes: by a
+/// warp, or where rows are short by half of one, whose lanes have two octets of x at most and keep
+/// them.
+template <class T, bool Short, int Outs>
+class RowProducts {
+public:
+    static constexpr int kLanes = Short ? kWarp / 2 : kWarp, kOuts = Outs;
+    /// Lanes that have the same product.
+    static constexpr int kShared = kLanes / kOuts;
 
-/// Sums of one chunk of `Outs` rows and of the squares of x.
-template <class T, int Outs, int Power>
-__device__ void addChunk(
-    const OwnRows<T>& rows, const T* const (&w)[Outs], int column, float (&sums)[Power],
-    float& squares) {
-    if (column >= rows.in) {
-        return;
+    /// @param w [count, in] @param gamma null: x is not normed
+    __device__
+    RowProducts(const T* w, const float* x, const float* gamma, int count, int in, float epsilon)
+        : m_w(w), m_from(x), m_gamma(gamma), m_count(count), m_in(in) {
+        if constexpr (Short) {
+            keep();
+        } else if (gamma != nullptr) {
+            m_norm = squares();
+        }
+        if (gamma != nullptr) {
+            m_norm = normOf(m_norm, in, epsilon);
+        }
     }
-    Eight x;
-    x.load(rows.x + column, true);
-    if (rows.gamma != nullptr) {
-        Eight gamma;
-        gamma.load(rows.gamma + column, true);
-        squares = x.scale(gamma, squares);
-    }
+    /// That of row first + i in lanes from i * kShared on, any number behind the last row.
+    __device__ float product(int first) const {
+        float sums[kOuts];
+        if constexpr (Short) {
 #pragma unroll
-    for (int o = 0; o < Outs; ++o) {
+            for (int o = 0; o < kOuts; ++o) {
+                const T* w = m_w + min(first + o, m_count - 1) * m_in;
+                sums[o] = times(w + within(0), m_x[0], 0.0F);
+                sums[o] = column(0) < m_in ? sums[o] : 0.0F;
+                if (m_in > kLanes * kOctet) { // as the first step of warpSum adds the other half
+                    const float other = times(w + within(1), m_x[1], 0.0F);
+                    sums[o] += column(1) < m_in ? other : 0.0F;
+                }
+            }
+            return warpSums<kOuts, kLanes>(sums) * m_norm;
+        } else {
+            const int segments = segmentsOf(m_in);
+            float total = 0.0F;
+#pragma unroll 1
+            for (int segment = 0; segment < segments; ++segment) {
+                addSegment(first, segment, segments, sums);
+                const float sum = warpSums<kOuts>(sums);
+                total = segment == 0 ? sum : total + sum;
+            }
+            return total * m_norm;
+        }
+    }
+
+private:
+    __device__ static int lane() { return static_cast<int>(threadIdx.x) % kLanes; }
+    __device__ static int column(int i) { return (lane() + i * kLanes) * kOctet; }
+    __device__ static float times(const T* w, const Eight& x, float sum) {
         Stored<T> stored;
 #pragma unroll
         for (int i = 0; i < Stored<T>::kParts; ++i) {
-            stored.part[i] = reinterpret_cast<const uint4*>(w[o] + column)[i];
+            stored.part[i] = reinterpret_cast<const uint4*>(w)[i];
         }
-        sums[o] = stored.times(x, sums[o]);
+        return stored.times(x, sum);
     }
-}
-
-/// `Outs` rows from `first` on times x, by `Lanes` lanes: a warp, or fewer where each has one octet
-/// of a row at most. The product of row first + i is in lanes from i * (Lanes / kPower<Outs>) on;
-/// rows behind the last give any number.
-template <class T, int Lanes, int Outs>
-__device__ float productsOf(const OwnRows<T>& rows, int first) {
-    constexpr int kSums = kPower<Outs>;
-    const int from = static_cast<int>(threadIdx.x) % Lanes * kOctet;
-    const T* w[Outs];
+    /// A column that there is.
+    __device__ int within(int i) const { return min(column(i), m_in - kOctet); }
+    /// x, and into m_norm the sum of its squares.
+    __device__ void keep() {
+        float own[1] = {};
 #pragma unroll
-    for (int o = 0; o < Outs; ++o) {
-        w[o] = rows.w + min(first + o, rows.count - 1) * rows.in;
+        for (int i = 0; i < 2; ++i) {
+            if (i == 0 || m_in > kLanes * kOctet) {
+                m_x[i].load(m_from + within(i), true);
+                if (m_gamma != nullptr) {
+                    Eight gamma;
+                    gamma.load(m_gamma + within(i), true);
+                    const float square = m_x[i].scale(gamma, 0.0F);
+                    own[0] += column(i) < m_in ? square : 0.0F;
+                }
+            }
+        }
+        if (m_gamma != nullptr) {
+            m_norm = warpSums<1, kLanes>(own);
+        }
     }
-    float sums[kSums] = {}, own[1] = {};
-    float total = 0.0F, squares = 0.0F;
-    if constexpr (Lanes < kWarp) {
-        addChunk(rows, w, from, sums, own[0]);
-        total = warpSums<kSums, Lanes>(sums);
-        squares = rows.gamma == nullptr ? 0.0F : warpSums<1, Lanes>(own);
-    } else {
-        const int segments = segmentsOf(rows.in);
+    __device__ float squares() const {
+        const int segments = segmentsOf(m_in);
+        float total = 0.0F;
 #pragma unroll 1
         for (int segment = 0; segment < segments; ++segment) {
-#pragma unroll
-            for (float& sum : sums) {
-                sum = 0.0F;
-            }
-            own[0] = 0.0F;
+            float own[1] = {};
 #pragma unroll 1
-            for (int chunk = 0; columnOf(chunk, segment, segments) < rows.in; ++chunk) {
-                addChunk(rows, w, columnOf(chunk, segment, segments) + from, sums, own[0]);
+            for (int chunk = 0; columnOf(chunk, segment, segments) < m_in; ++chunk) {
+                const int from = columnOf(chunk, segment, segments) + lane() * kOctet;
+                Eight x;
+                x.load(m_from + from, from < m_in);
+                own[0] = x.scale(x, own[0]);
             }
-            const float sum = warpSums<kSums, Lanes>(sums);
+            const float sum = warpSums<1>(own);
             total = segment == 0 ? sum : total + sum;
-            if (rows.gamma != nullptr) {
-                const float square = warpSums<1, Lanes>(own);
-                squares = segment == 0 ? square : squares + square;
+        }
+        return total;
+    }
+    __device__ void addSegment(int first, int segment, int segments, float (&sums)[kOuts]) const {
+#pragma unroll
+        for (float& sum : sums) {
+            sum = 0.0F;
+        }
+#pragma unroll 1
+        for (int chunk = 0; columnOf(chunk, segment, segments) < m_in; ++chunk) {
+            const int from = columnOf(chunk, segment, segments) + lane() * kOctet;
+            if (from < m_in) {
+                Eight x;
+                x.load(m_from + from, true);
+                if (m_gamma != nullptr) {
+                    Eight gamma;
+                    gamma.load(m_gamma + from, true);
+                    x.scale(gamma, 0.0F);
+                }
+#pragma unroll
+                for (int o = 0; o < kOuts; ++o) {
+                    const T* w = m_w + min(first + o, m_count - 1) * m_in;
+                    sums[o] = times(w + from, x, sums[o]);
+                }
             }
         }
     }
-    return rows.gamma == nullptr ? total : total * normOf(squares, rows.in, rows.epsilon);
-}
 
-/// finish(row, product, lane, lanes) for each row, in all lanes that have its product; so that they
-/// can share what is to be done with it.
-template <int Lanes, int Outs, class T, class Finish>
-__device__ void eachProduct(const OwnRows<T>& rows, Finish&& finish) {
-    constexpr int kTeams = kWarp / Lanes, kShared = Lanes / kPower<Outs>;
-    const int lane = static_cast<int>(threadIdx.x) % Lanes;
-    const int team = static_cast<int>(threadIdx.x) % kWarp / Lanes;
-    const int warp = static_cast<int>(threadIdx.x) / kWarp;
+    const T* m_w;
+    const float *m_from, *m_gamma;
+    int m_count, m_in;
+    float m_norm = 1.0F;
+    Eight m_x[Short ? 2 : 1];
+};
+
+/// finish(row, product, lane, lanes) for each of `count` rows, in all lanes that have its product;
+/// so that they can share what is to be done with it. A warp without rows does nothing.
+/// @param make a RowProducts
+template <class Make, class Finish>
+__device__ void eachProduct(int count, Make&& make, Finish&& finish) {
+    using Products = decltype(make());
+    constexpr int kTeams = kWarp / Products::kLanes;
+    const int lane = static_cast<int>(threadIdx.x) % Products::kLanes;
+    const int team = static_cast<int>(threadIdx.x) % kWarp / Products::kLanes;
+    int from = static_cast<int>(threadIdx.x) / kWarp * kTeams * Products::kOuts;
+    if (from >= count) {
+        return;
+    }
+    const Products products = make();
     // Whole warps go on together.
 #pragma unroll 1
-    for (int from = warp * kTeams * Outs; from < rows.count; from += kDraftThreads / Lanes * Outs) {
-        const int first = from + team * Outs;
-        const float product = productsOf<T, Lanes, Outs>(rows, first);
-        const int row = first + lane / kShared;
-        if (lane / kShared < Outs && row < rows.count) {
-            finish(row, product, lane % kShared, kShared);
+    for (; from < count; from += kDraftThreads / Products::kLanes * Products::kOuts) {
+        const int first = from + team * Products::kOuts;
+        const float product = products.product(first);
+        const int row = first + lane / Products::kShared;
+        if (row < count) {
+            finish(row, product, lane % Products::kShared, Products::kShared);
         }
     }
 }
