@@ -1,34 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/cuda/overlap.cuh"
-#include "kernels/cuda/reduce.cuh"
-#include "kernels/cuda/widen.cuh"
-#include "kernels/ops/step_product/step_product.h"
+#include "kernels/ops/step_product/step_product_ahead.cuh"
 
 namespace lathe::cuda {
 
 namespace {
 
-constexpr int kWarps = 8;
-constexpr int kThreads = kWarps * kWarp;
-constexpr int kMostRows = 12; ///< of one block
-constexpr int kOctet = 8;     ///< neighbouring columns of a lane
-constexpr int kChunk = kWarp * kOctet;
-/// Chunks in a row of which a warp takes all, before the next ones go to another warp.
-constexpr int kUnit = 2;
+using namespace step_product;
+
 /// From here on there are enough outputs for every warp to take several, which share one x.
 constexpr std::int64_t kManyOutputs = 4096;
-
-template <class T>
-struct ProductArguments {
-    const float* x;
-    const float* gamma; ///< null: none
-    const T* w;
-    float* y;
-    int rows, in, out;
-    int split; ///< warps that share the columns of an output
-    float epsilon;
-    StepProduct::Result result;
-};
 
 /// Eight stored weights, on their way or there.
 template <class T>
@@ -44,63 +24,6 @@ struct Stored {
     }
     __device__ float at(int i) const { return widen(reinterpret_cast<const T*>(part)[i]); }
 };
-
-struct Eight {
-    float value[kOctet];
-
-    /// Zeros outside.
-    __device__ void load(const float* from, bool inside) {
-        const float4 a = inside ? *reinterpret_cast<const float4*>(from) : float4{};
-        const float4 b = inside ? *reinterpret_cast<const float4*>(from + 4) : float4{};
-        value[0] = a.x, value[1] = a.y, value[2] = a.z, value[3] = a.w;
-        value[4] = b.x, value[5] = b.y, value[6] = b.z, value[7] = b.w;
-    }
-};
-
-/// The next power of two.
-template <int Count>
-constexpr int kPower = 2 * kPower<(Count + 1) / 2>;
-template <>
-constexpr int kPower<1> = 1;
-
-/// Sums over the warp of several values at once, each in the order of warpSum: half of them stay
-/// with half of the lanes at every step. The sum of value i is in lane i * (32 / Power).
-template <int Power>
-__device__ float warpSums(float (&values)[Power]) {
-    static_assert(Power <= kWarp);
-    const int lane = static_cast<int>(threadIdx.x) % kWarp;
-    int offset = kWarp / 2;
-#pragma unroll
-    for (int half = Power / 2; half > 0; half /= 2, offset /= 2) {
-        const bool upper = (lane & offset) != 0;
-#pragma unroll
-        for (int i = 0; i < half; ++i) {
-            const float sent = upper ? values[i] : values[i + half];
-            const float kept = upper ? values[i + half] : values[i];
-            values[i] = kept + __shfl_xor_sync(0xffffffffU, sent, offset);
-        }
-    }
-    for (; offset > 0; offset /= 2) {
-        values[0] += __shfl_xor_sync(0xffffffffU, values[0], offset);
-    }
-    return values[0];
-}
-
-template <class T>
-__device__ void finish(const ProductArguments<T>& a, int row, int o, float product) {
-    float* to = a.y + static_cast<std::int64_t>(row) * a.out + o;
-    switch (a.result) {
-    case StepProduct::Result::Store:
-        *to = product;
-        break;
-    case StepProduct::Result::Relu:
-        *to = product < 0.0F ? 0.0F : product; // fmaxf would lose NaN
-        break;
-    case StepProduct::Result::Add:
-        *to += product;
-        break;
-    }
-}
 
 /// Warps that share the columns of an output. Of the matrix alone, so that a row's sum does not
 /// depend on how many there are.
@@ -263,12 +186,11 @@ __global__ void __launch_bounds__(kThreads, Rows <= 2 ? 3 : 2)
     if (lane % kLanes != 0 || row >= a.rows) {
         return;
     }
-    const float norm =
-        a.gamma == nullptr ? 1.0F : 1.0F / sqrtf(squares / static_cast<float>(a.in) + a.epsilon);
+    const float norm = normOf(a, squares);
 #pragma unroll
     for (int o = 0; o < Outs; ++o) {
         if (first + o < a.out) {
-            finish(a, row, first + o, totals[o] * norm);
+            finish(a, row, first + o, totals[o], norm, before(a, row, first + o));
         }
     }
 }
@@ -294,11 +216,8 @@ __global__ void __launch_bounds__(kThreads) productAnyKernel(const ProductArgume
     }
     sum = warpSum(sum);
     squares = warpSum(squares);
-    if (a.gamma != nullptr) {
-        sum *= 1.0F / sqrtf(squares / static_cast<float>(a.in) + a.epsilon);
-    }
     if (lane == 0) {
-        finish(a, row, o, sum);
+        finish(a, row, o, sum, normOf(a, squares), before(a, row, o));
     }
 }
 
@@ -356,6 +275,70 @@ void launchSome(ExecContext& context, const ProductArguments<T>& a) {
     }
 }
 
+/// Outputs in one segment that the warps of aheadKernel of a multiprocessor have each.
+int aheadShare(ExecContext& context, std::int64_t out, int split) {
+    const std::int64_t together = std::int64_t{kWarps / split} * context.cuda()->multiprocessors;
+    return static_cast<int>((out + together - 1) / together);
+}
+
+/// Matrices of which every multiprocessor can hold a share that is worth fetching ahead.
+bool suitsAhead(ExecContext& context, const StepProduct& op, int split) {
+    constexpr std::int64_t kWorthwhile = 1 << 20;
+    return context.cuda()->overlaps && op.x.shape[0] <= kMostRows &&
+           static_cast<std::int64_t>(op.w.bytes()) >= kWorthwhile &&
+           op.w.shape[1] <= std::int64_t{split} * kUnit * kChunk &&
+           aheadShare(context, op.w.shape[0], split) <= kMostAheadBlocks * kMostEach;
+}
+
+template <class T, int Rows, int Each>
+void launchAhead(ExecContext& context, const ProductArguments<T>& a) {
+    const int outs = kWarps / a.split * Each;
+    const auto sums = static_cast<std::size_t>(a.split * a.rows * (outs + 1));
+    const std::size_t shared = kAheadWeights<Each> + sums * sizeof(float);
+    auto* kernel = aheadKernel<T, Rows, Each>;
+    allowShared(kernel, shared);
+    launchOverlapped(
+        context, "step_product", kernel,
+        {.grid = dim3(static_cast<unsigned>((a.out + outs - 1) / outs)),
+         .threads = kThreads,
+         .shared = shared,
+         .besideProducts = true},
+        a);
+}
+
+/// One block a multiprocessor, or two with half of the outputs.
+template <class T, int Rows>
+void launchAhead(ExecContext& context, const ProductArguments<T>& a) {
+    const int share = aheadShare(context, a.out, a.split);
+    const int blocks = (share + kMostEach - 1) / kMostEach;
+    switch ((share + blocks - 1) / blocks) {
+    case 1:
+        launchAhead<T, Rows, 1>(context, a);
+        break;
+    case 2:
+        launchAhead<T, Rows, 2>(context, a);
+        break;
+    case 3:
+        launchAhead<T, Rows, 3>(context, a);
+        break;
+    default:
+        launchAhead<T, Rows, kMostEach>(context, a);
+    }
+}
+
+template <class T>
+void launchAhead(ExecContext& context, const ProductArguments<T>& a) {
+    if (a.rows == 1) {
+        launchAhead<T, 1>(context, a);
+    } else if (a.rows == 2) {
+        launchAhead<T, 2>(context, a);
+    } else if (a.rows % 4 == 0) {
+        launchAhead<T, 4>(context, a);
+    } else {
+        launchAhead<T, 3>(context, a);
+    }
+}
+
 } // namespace
 
 void launch(ExecContext& context, const StepProduct& op) {
@@ -383,6 +366,12 @@ void launch(ExecContext& context, const StepProduct& op) {
                 context, "step_product", productAnyKernel<T>,
                 {.grid = dim3(blocks, static_cast<unsigned>(rows)), .threads = kThreads}, a);
             return;
+        }
+        if constexpr (sizeof(T) == 2) {
+            if (suitsAhead(context, op, a.split)) {
+                launchAhead(context, a);
+                return;
+            }
         }
         launchSome(context, a);
     });
