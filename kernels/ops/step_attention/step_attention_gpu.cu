@@ -32,7 +32,7 @@ struct StepArguments {
     const float* bias; ///< distance 0 of the first head; null: none
     std::int64_t biasStride;
     float* y;
-    int most; ///< rows, a multiple of kWarps, that are held in shared memory
+    int most = 0; ///< rows, a multiple of kWarps, that are held in shared memory
 };
 
 /// Where a block stands: a head of a row, and what of the cache it sees.
@@ -154,6 +154,12 @@ __device__ void prepare(
     }
 }
 
+__device__ void writeNan(float* y, int headDim) {
+    for (int d = static_cast<int>(threadIdx.x); d < headDim; d += kThreads) {
+        y[d] = nanf("");
+    }
+}
+
 /// Scores become their exponentials. @return their sum
 __device__ float softmax(float* scores, int visible, float* reduced) {
     const auto thread = static_cast<int>(threadIdx.x);
@@ -212,6 +218,13 @@ struct Flight {
             }
         }
     }
+    __device__ static void loadQuery(float4 (&to)[Parts], const float* query, int headDim) {
+#pragma unroll
+        for (int p = 0; p < Parts; ++p) {
+            const int d = 4 * (static_cast<int>(threadIdx.x) % kKeyLanes + kKeyLanes * p);
+            to[p] = d < headDim ? *reinterpret_cast<const float4*>(query + d) : float4{};
+        }
+    }
     /// Keys behind `first` that are held, of those below `to`.
     __device__ static void
     loadHeld(float4 (&keys)[kKeys][Parts], const HeadRows& rows, int first, int to) {
@@ -240,6 +253,30 @@ struct Flight {
                 if (j >= from && j < to) {
                     values[u][p] = d < headDim ? rows.row(j)[d] : 0.0F;
                 }
+            }
+        }
+    }
+    /// The values of a warp below `to`, each times its score: those that are held.
+    __device__ static void
+    addHeld(float (&sums)[Parts], const float* scores, const HeadRows& rows, int to) {
+        const int lane = static_cast<int>(threadIdx.x) % kWarp;
+#pragma unroll 8
+        for (int j = valueOf(0); j < to; j += kWarps) {
+#pragma unroll
+            for (int p = 0; p < Parts; ++p) {
+                const int d = min(lane + kWarp * p, rows.headDim - 1);
+                sums[p] = fmaf(scores[j], rows.held[j * rows.headDim + d], sums[p]);
+            }
+        }
+    }
+    /// The same with those behind `first` that have arrived.
+    __device__ void addValues(float (&sums)[Parts], const float* scores, int first, int to) const {
+#pragma unroll
+        for (int u = 0; u < kValues; ++u) {
+            const int j = first + valueOf(u);
+#pragma unroll
+            for (int p = 0; p < Parts; ++p) {
+                sums[p] = j < to ? fmaf(scores[j], values[u][p], sums[p]) : sums[p];
             }
         }
     }
@@ -287,8 +324,7 @@ __device__ void addScores(
 /// One block a head (x) of a row (y), heads of up to 32 * Parts elements in quads. The first rows
 /// are in shared memory before the kernel in front has ended, others come in flights.
 template <int Parts>
-__global__ void __launch_bounds__(kThreads, Parts <= 2 ? 3 : 1)
-    stepAttentionKernel(const StepArguments a) {
+__global__ void __launch_bounds__(kThreads) stepAttentionKernel(const StepArguments a) {
     using F = Flight<Parts>;
     extern __shared__ float4 dynamic[];
     __shared__ float4 query4[Parts * kWarp / 4];
@@ -315,21 +351,13 @@ __global__ void __launch_bounds__(kThreads, Parts <= 2 ? 3 : 1)
     waitForPrevious();
     float* y = a.y + (static_cast<std::int64_t>(at.row) * a.heads + at.head) * a.headDim;
     if (!at.inRange) {
-        for (int d = thread; d < a.headDim; d += kThreads) {
-            y[d] = nanf("");
-        }
+        writeNan(y, a.headDim);
         return;
     }
     waitForCopies<0>();
     prepare(a, at, keys, values, query, turned);
-    float4 mine[Parts] = {}; // of the query
-#pragma unroll
-    for (int p = 0; p < Parts; ++p) {
-        const int d = 4 * (thread % kKeyLanes + kKeyLanes * p);
-        if (d < a.headDim) {
-            mine[p] = *reinterpret_cast<const float4*>(query + d);
-        }
-    }
+    float4 mine[Parts];
+    F::loadQuery(mine, query, a.headDim);
     const int near = min(at.visible, a.most);
     for (int first = 0; first < near; first += F::kKeysOfPass) {
         float4 some[F::kKeys][Parts];
@@ -344,24 +372,10 @@ __global__ void __launch_bounds__(kThreads, Parts <= 2 ? 3 : 1)
     __syncthreads();
     const float weight = softmax(scores, at.visible, reduced);
     float sums[Parts] = {};
-#pragma unroll 8
-    for (int j = warp; j < near; j += kWarps) {
-#pragma unroll
-        for (int p = 0; p < Parts; ++p) {
-            const int d = min(lane + kWarp * p, a.headDim - 1);
-            sums[p] = fmaf(scores[j], values.held[j * a.headDim + d], sums[p]);
-        }
-    }
+    F::addHeld(sums, scores, values, near);
     for (int first = a.most; first < at.visible; first += F::kValuesOfPass) {
         flight.loadValues(values, first, at.cached, at.visible, a.headDim);
-#pragma unroll
-        for (int u = 0; u < F::kValues; ++u) {
-            const int j = first + F::valueOf(u);
-#pragma unroll
-            for (int p = 0; p < Parts; ++p) {
-                sums[p] = j < at.visible ? fmaf(scores[j], flight.values[u][p], sums[p]) : sums[p];
-            }
-        }
+        flight.addValues(sums, scores, first, at.visible);
         flight.loadValues(values, first + F::kValuesOfPass, 0, at.cached, a.headDim);
     }
 #pragma unroll
@@ -384,9 +398,7 @@ __global__ void __launch_bounds__(kThreads) stepAttentionAnyKernel(const StepArg
     const Place at(a);
     float* y = a.y + (static_cast<std::int64_t>(at.row) * a.heads + at.head) * a.headDim;
     if (!at.inRange) {
-        for (int d = thread; d < a.headDim; d += kThreads) {
-            y[d] = nanf("");
-        }
+        writeNan(y, a.headDim);
         return;
     }
     HeadRows keys(a, at, a.keys, a.k);
@@ -457,8 +469,7 @@ void launch(ExecContext& context, const StepAttention& op) {
         .scale = op.scale,
         .bias = op.bias.empty() ? nullptr : op.bias.ptr<float>() + op.biasOrigin,
         .biasStride = op.bias.empty() ? 0 : op.bias.shape[1],
-        .y = op.y.ptr<float>(),
-        .most = 0};
+        .y = op.y.ptr<float>()};
     const auto fits = [](const void* data) {
         return reinterpret_cast<std::uintptr_t>(data) % sizeof(float4) == 0;
     };
@@ -472,15 +483,13 @@ void launch(ExecContext& context, const StepAttention& op) {
         kernel = headDim <= kWarp       ? stepAttentionKernel<1>
                  : headDim <= 2 * kWarp ? stepAttentionKernel<2>
                                         : stepAttentionKernel<4>;
-        if (context.cuda()->overlaps) {
-            a.most = heldRows(context, a, static_cast<int>(rows));
-        }
+        a.most = context.cuda()->overlaps ? heldRows(context, a, static_cast<int>(rows)) : 0;
     }
-    const auto held = static_cast<std::size_t>(2 * a.most * a.headDim);
     const LaunchShape shape{
         .grid = dim3(static_cast<unsigned>(heads), rows),
         .threads = kThreads,
-        .shared = (held + scores + turned) * sizeof(float),
+        .shared =
+            (2 * a.most * static_cast<std::size_t>(headDim) + scores + turned) * sizeof(float),
         .besideProducts = true};
     allowShared(kernel, shape.shared);
     launchOverlapped(context, "step_attention", kernel, shape, a);
