@@ -80,9 +80,11 @@ void addSizes(std::vector<Check>& checks, const Sizes& sizes, CaseOptions option
         options);
 }
 
-/// The same tokens in calls of every width: the same bits, in y and in the caches.
-std::vector<Outcome> rowsAreAlone(Machine& machine, bool turned) {
-    constexpr std::int64_t kHeads = 4, kHeadDim = 40, kTokens = 29;
+/// The same tokens behind `past` others in calls of every width: the same bits, in y and in the
+/// caches.
+std::vector<Outcome> rowsAreAlone(Machine& machine, std::int64_t past, bool turned) {
+    constexpr std::int64_t kTokens = 29;
+    const std::int64_t heads = past > 0 ? 16 : 4, headDim = past > 0 ? 64 : 40;
     std::vector<Outcome> outcomes;
     for (const Target target : {Target::Cuda, Target::Scalar}) {
         ExecContext* context = machine.find(target);
@@ -94,18 +96,18 @@ std::vector<Outcome> rowsAreAlone(Machine& machine, bool turned) {
             Arrays arrays(*context, 3, false);
             const StepAttention all = make(
                 arrays, {.rows = kTokens,
-                         .heads = kHeads,
-                         .headDim = kHeadDim,
-                         .capacity = kTokens + 2,
+                         .heads = heads,
+                         .headDim = headDim,
+                         .capacity = past + kTokens + 2,
                          .bias = !turned,
-                         .kvHeads = turned ? 2 : 4,
+                         .kvHeads = turned ? 2 : heads,
                          .turned = turned});
             for (std::int64_t from = 0; from < kTokens; from += together) {
                 const std::int64_t to = std::min(kTokens, from + together);
                 StepAttention op = all;
                 op.q = all.q.slice(from, to), op.k = all.k.slice(from, to);
                 op.v = all.v.slice(from, to), op.y = all.y.slice(from, to);
-                const std::int32_t at[1] = {static_cast<std::int32_t>(from)};
+                const std::int32_t at[1] = {static_cast<std::int32_t>(past + from)};
                 put(*context, at, length.view());
                 op.length = length.view();
                 run(*context, op);
@@ -177,16 +179,42 @@ void addStepAttentionCases(std::vector<Check>& checks) {
                  .capacity = 85,
                  .kvHeads = 4,
                  .turned = true});
+    // On both sides of the rows that the CUDA kernel holds in shared memory.
+    addSizes(
+        checks,
+        {.length = 318, .rows = 5, .heads = 2, .headDim = 64, .capacity = 400, .bias = true});
+    addSizes(
+        checks, {.length = 500,
+                 .rows = 12,
+                 .heads = 16,
+                 .headDim = 64,
+                 .capacity = 530,
+                 .kvHeads = 4,
+                 .turned = true,
+                 .gap = 64});
+    addSizes(
+        checks, {.length = 158,
+                 .rows = 6,
+                 .heads = 2,
+                 .headDim = 128,
+                 .capacity = 200,
+                 .kvHeads = 1,
+                 .turned = true});
+    addSizes(checks, {.length = 701, .heads = 2, .headDim = 32, .capacity = 900, .source = true});
     // Rows behind the cache, and sources of no length, are not there.
     addSizes(checks, {.length = 14, .rows = 4, .heads = 2});
     addSizes(checks, {.length = -1, .rows = 2});
     addSizes(checks, {.length = 0, .rows = 2, .source = true});
     addSizes(checks, {.length = 17, .source = true});
     for (const bool turned : {false, true}) {
-        checks.push_back(
-            {"step_attention",
-             std::string("rows are what each is alone") + (turned ? ", turned" : ""),
-             [turned](Machine& machine) { return rowsAreAlone(machine, turned); }});
+        // 300: the tokens lie where the CUDA kernel ceases to hold rows in shared memory.
+        for (const std::int64_t past : {0, 300}) {
+            checks.push_back(
+                {"step_attention",
+                 "rows are what each is alone behind " + std::to_string(past) +
+                     (turned ? ", turned" : ""),
+                 [past, turned](Machine& machine) { return rowsAreAlone(machine, past, turned); }});
+        }
     }
 }
 

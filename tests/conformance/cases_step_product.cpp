@@ -47,7 +47,7 @@ void addSizes(std::vector<Check>& checks, DType dtype, Sizes sizes, CaseOptions 
 }
 
 /// Rows of calls of every width against the same rows one by one.
-std::vector<Outcome> rowsAreAlone(Machine& machine, DType dtype, std::int64_t out) {
+std::vector<Outcome> rowsAreAlone(Machine& machine, DType dtype, std::int64_t out, Result result) {
     constexpr std::int64_t kIn = 520, kRows = 14;
     std::vector<Outcome> outcomes;
     for (const Target target : {Target::Cuda, Target::Scalar}) {
@@ -58,13 +58,18 @@ std::vector<Outcome> rowsAreAlone(Machine& machine, DType dtype, std::int64_t ou
         Arrays arrays(*context, 11, false);
         const ConstView x = arrays.floats("x", {kRows, kIn}), gamma = arrays.floats("gamma", {kIn});
         const ConstView w = arrays.weights("w", {out, kIn}, dtype);
+        const ConstView start = arrays.floats("start", {kRows, out});
         const TensorView y = arrays.output("y", {kRows, out}, DType::F32);
         const auto rowsOf = [&](std::int64_t together) {
+            copy(*context, start, y);
             for (std::int64_t from = 0; from < kRows; from += together) {
                 const std::int64_t to = std::min(kRows, from + together);
-                run(*context,
-                    StepProduct{
-                        .x = x.slice(from, to), .gamma = gamma, .w = w, .y = y.slice(from, to)});
+                run(*context, StepProduct{
+                                  .x = x.slice(from, to),
+                                  .gamma = gamma,
+                                  .w = w,
+                                  .result = result,
+                                  .y = y.slice(from, to)});
             }
             std::vector<float> rows(static_cast<std::size_t>(kRows * out));
             copy(*context, y, viewOf(std::span(rows), y.shape));
@@ -97,12 +102,24 @@ void addStepProductCases(std::vector<Check>& checks) {
         addSizes(checks, dtype, {3, 77, 31, true});
         addSizes(checks, dtype, {5, 256, 40, true, Result::Add}, {.shifted = true});
         addSizes(checks, dtype, {0, 8, 8}, {.throughRun = true});
-        for (const std::int64_t out : {50, 5000}) {
-            checks.push_back(
-                {"step_product",
-                 std::string(lathe::nameOf(dtype)) + " rows are what each is alone, out " +
-                     std::to_string(out),
-                 [dtype, out](Machine& machine) { return rowsAreAlone(machine, dtype, out); }});
+        // Matrices whose shares the multiprocessors of a GPU fetch ahead.
+        for (const std::int64_t rows : {1, 2, 5, 8, 12}) {
+            addSizes(checks, dtype, {rows, 1024, 1030, true, Result::Relu});
+            addSizes(checks, dtype, {rows, 2824, 290, rows % 2 == 0, Result::Add});
+        }
+        addSizes(checks, dtype, {3, 264, 8000});
+        addSizes(checks, dtype, {6, 1024, 3072, true});
+        // 2000: those, of up to 12 rows.
+        for (const std::int64_t out : {50, 2000, 5000}) {
+            for (const Result result : {Result::Store, Result::Add}) {
+                checks.push_back(
+                    {"step_product",
+                     std::string(lathe::nameOf(dtype)) + " rows are what each is alone, out " +
+                         std::to_string(out) + (result == Result::Add ? " add" : ""),
+                     [dtype, out, result](Machine& machine) {
+                         return rowsAreAlone(machine, dtype, out, result);
+                     }});
+            }
         }
     }
 }

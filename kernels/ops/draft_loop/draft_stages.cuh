@@ -49,7 +49,7 @@ public:
                     sums[o] += column(1) < m_in ? other : 0.0F;
                 }
             }
-            return warpSums<kOuts, kLanes>(sums) * m_norm;
+            return __fmul_rn(warpSums<kOuts, kLanes>(sums), m_norm); // as StepProduct has it
         } else {
             const int segments = segmentsOf(m_in);
             float total = 0.0F;
@@ -59,7 +59,7 @@ public:
                 const float sum = warpSums<kOuts>(sums);
                 total = segment == 0 ? sum : total + sum;
             }
-            return total * m_norm;
+            return __fmul_rn(total, m_norm);
         }
     }
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/cuda/async_copy.cuh"
 #include "kernels/cuda/overlap.cuh"
 #include "kernels/ops/step_attention/attention_order.cuh"
 #include "kernels/ops/step_attention/step_attention.h"
+
+#include <algorithm>
 
 namespace lathe::cuda {
 
@@ -12,6 +15,9 @@ constexpr int kThreads = kWarps * kWarp;
 constexpr int kMostHeadDim = static_cast<int>(kMostStepHead);
 constexpr int kMostParts = kThreads > kMostHeadDim ? kThreads : kMostHeadDim;
 constexpr int kKeysOfBlock = kThreads / kKeyLanes;
+/// Most bytes of keys and values of a head that are held in shared memory: the block of a product
+/// still finds room beside them.
+constexpr int kMostHeldBytes = 160 * 1024;
 
 struct StepArguments {
     const float *q, *k, *v; ///< k, v null: a source
@@ -24,6 +30,7 @@ struct StepArguments {
     const float* bias; ///< distance 0 of the first head; null: none
     std::int64_t biasStride;
     float* y;
+    int most = 0; ///< rows, a multiple of kWarps, that are held in shared memory
 };
 
 /// Where a block stands: a head of a row, and what of the cache it sees.
@@ -44,17 +51,47 @@ struct Place {
 struct HeadRows {
     const float *cached, *fresh;
     std::int64_t cacheStride, freshStride;
-    int length;
+    int length, headDim;
+    float* held = nullptr; ///< the first rows, in shared memory
+    int most = 0;          ///< of them
 
     __device__
     HeadRows(const StepArguments& a, const Place& at, const float* cache, const float* freshRows)
         : cacheStride(static_cast<std::int64_t>(a.kvHeads) * a.headDim), freshStride(a.kvStride),
-          length(at.cached) {
+          length(at.cached), headDim(a.headDim) {
         const int from = at.head / (a.heads / a.kvHeads) * a.headDim;
         cached = cache + from;
         fresh = at.fresh ? freshRows + from : nullptr;
     }
+    /// Asks for the first rows of the cache, which are there behind waitForCopies and a barrier,
+    /// and the second-level cache for those behind them.
+    __device__ void hold(float* shared, int rows) {
+        held = shared;
+        most = rows;
+        const auto thread = static_cast<int>(threadIdx.x);
+        const int quads = headDim / 4;
+        int quad = thread % quads;
+        for (int j = thread / quads; j < min(length, most); j += kThreads / quads) {
+            copyAsync(
+                sharedAddress(held + j * headDim + 4 * quad), cached + j * cacheStride + 4 * quad);
+            quad += kThreads % quads;
+            if (quad >= quads) {
+                quad -= quads;
+                ++j;
+            }
+        }
+        constexpr int kLine = 32; // floats
+        for (int j = most + thread; j < length; j += kThreads) {
+            for (int d = 0; d < headDim; d += kLine) {
+                prefetchLine(cached + j * cacheStride + d);
+            }
+        }
+    }
+    /// Any row, behind the barrier.
     __device__ const float* row(int j) const {
+        if (j < most) {
+            return held + j * headDim;
+        }
         return j < length ? cached + j * cacheStride : fresh + (j - length) * freshStride;
     }
 };
@@ -69,14 +106,23 @@ __device__ void turn(const float* x, float* to, int position, int j, const StepA
     to[j + half] = second * cosine + first * sine;
 }
 
-/// The scaled query in shared memory; fresh keys are turned to `turned` [row + 1, headDim] where
-/// there are frequencies, and are read from there then. The row's own go to the cache.
+/// The scaled query in shared memory; fresh rows go where they are held. Where there are
+/// frequencies keys are turned, those that are not held to `turned` [row + 1, headDim]. The row's
+/// own go to the cache.
 __device__ void prepare(
     const StepArguments& a, const Place& at, HeadRows& keys, const HeadRows& values, float* query,
     float* turned) {
     const auto thread = static_cast<int>(threadIdx.x);
     const int group = a.heads / a.kvHeads, half = a.headDim / 2;
     const float* q = a.q + at.row * a.qStride + static_cast<std::int64_t>(at.head) * a.headDim;
+    const int fresh = at.fresh ? min(at.row + 1, max(keys.most - at.length, 0)) : 0; // held
+    for (int i = thread; i < fresh * a.headDim; i += kThreads) {
+        const int r = i / a.headDim, d = i % a.headDim, to = at.length * a.headDim + i;
+        values.held[to] = values.fresh[r * a.kvStride + d];
+        if (a.frequencies == nullptr) {
+            keys.held[to] = keys.fresh[r * a.kvStride + d];
+        }
+    }
     if (a.frequencies == nullptr) {
         for (int d = thread; d < a.headDim; d += kThreads) {
             query[d] = q[d] * a.scale;
@@ -84,7 +130,9 @@ __device__ void prepare(
     } else {
         for (int i = thread; i < half * (at.row + 1); i += kThreads) {
             const int r = i / half;
-            turn(keys.fresh + r * a.kvStride, turned + r * a.headDim, at.length + r, i % half, a);
+            float* to =
+                r < fresh ? keys.held + (at.length + r) * a.headDim : turned + r * a.headDim;
+            turn(keys.fresh + r * a.kvStride, to, at.length + r, i % half, a);
         }
         for (int j = thread; j < half; j += kThreads) {
             turn(q, query, at.length + at.row, j, a);
@@ -101,6 +149,12 @@ __device__ void prepare(
             a.keys[own + d] = keys.row(at.visible - 1)[d];
             a.values[own + d] = values.row(at.visible - 1)[d];
         }
+    }
+}
+
+__device__ void writeNan(float* y, int headDim) {
+    for (int d = static_cast<int>(threadIdx.x); d < headDim; d += kThreads) {
+        y[d] = nanf("");
     }
 }
 
@@ -162,6 +216,30 @@ struct Flight {
             }
         }
     }
+    __device__ static void loadQuery(float4 (&to)[Parts], const float* query, int headDim) {
+#pragma unroll
+        for (int p = 0; p < Parts; ++p) {
+            const int d = 4 * (static_cast<int>(threadIdx.x) % kKeyLanes + kKeyLanes * p);
+            to[p] = d < headDim ? *reinterpret_cast<const float4*>(query + d) : float4{};
+        }
+    }
+    /// Keys behind `first` that are held, of those below `to`.
+    __device__ static void
+    loadHeld(float4 (&keys)[kKeys][Parts], const HeadRows& rows, int first, int to) {
+        const int lane = static_cast<int>(threadIdx.x) % kKeyLanes;
+#pragma unroll
+        for (int u = 0; u < kKeys; ++u) {
+            const int j = min(first + keyOf(u), to - 1);
+#pragma unroll
+            for (int p = 0; p < Parts; ++p) {
+                const int d = 4 * (lane + kKeyLanes * p);
+                keys[u][p] =
+                    d < rows.headDim
+                        ? *reinterpret_cast<const float4*>(rows.held + j * rows.headDim + d)
+                        : float4{};
+            }
+        }
+    }
     __device__ void loadValues(const HeadRows& rows, int first, int from, int to, int headDim) {
         const int lane = static_cast<int>(threadIdx.x) % kWarp;
 #pragma unroll
@@ -176,75 +254,122 @@ struct Flight {
             }
         }
     }
+    /// The values of a warp below `to`, each times its score: those that are held.
+    __device__ static void
+    addHeld(float (&sums)[Parts], const float* scores, const HeadRows& rows, int to) {
+        const int lane = static_cast<int>(threadIdx.x) % kWarp;
+#pragma unroll 8
+        for (int j = valueOf(0); j < to; j += kWarps) {
+#pragma unroll
+            for (int p = 0; p < Parts; ++p) {
+                const int d = min(lane + kWarp * p, rows.headDim - 1);
+                sums[p] = fmaf(scores[j], rows.held[j * rows.headDim + d], sums[p]);
+            }
+        }
+    }
+    /// The same with those behind `first` that have arrived.
+    __device__ void addValues(float (&sums)[Parts], const float* scores, int first, int to) const {
+#pragma unroll
+        for (int u = 0; u < kValues; ++u) {
+            const int j = first + valueOf(u);
+#pragma unroll
+            for (int p = 0; p < Parts; ++p) {
+                sums[p] = j < to ? fmaf(scores[j], values[u][p], sums[p]) : sums[p];
+            }
+        }
+    }
 };
 
-/// One block a head (x) of a row (y), heads of up to 32 * Parts elements in quads.
+/// Scores begin as biases: those of the block's row are there already.
+__device__ void beginScores(const StepArguments& a, const Place& at, float* scores) {
+    const float* bias =
+        a.bias == nullptr ? nullptr : a.bias + at.head * a.biasStride - (at.visible - 1);
+    for (int j = static_cast<int>(threadIdx.x); j < at.visible; j += kThreads) {
+        scores[j] = bias == nullptr ? 0.0F : bias[j];
+    }
+}
+
+/// A query's product with some keys, eight lanes each: added to the scores of those below `to`.
+template <int Parts, int Keys>
+__device__ void addScores(
+    const float4 (&query)[Parts], const float4 (&keys)[Keys][Parts], int first, int to,
+    float* scores) {
+    float dots[Keys] = {};
+#pragma unroll
+    for (int u = 0; u < Keys; ++u) {
+#pragma unroll
+        for (int p = 0; p < Parts; ++p) {
+            dots[u] = quadProduct(query[p], keys[u][p], dots[u]);
+        }
+    }
+#pragma unroll
+    for (int u = 0; u < Keys; ++u) {
+        dots[u] = keySum(dots[u]);
+    }
+#pragma unroll
+    for (int u = 0; u < Keys; ++u) {
+        const int j = first + Flight<Parts>::keyOf(u);
+        if (j < to && threadIdx.x % kKeyLanes == 0) {
+            scores[j] += dots[u];
+        }
+    }
+}
+
+/// One block a head (x) of a row (y), heads of up to 32 * Parts elements in quads. The first rows
+/// are in shared memory before the kernel in front has ended, others come in flights.
 template <int Parts>
 __global__ void __launch_bounds__(kThreads) stepAttentionKernel(const StepArguments a) {
     using F = Flight<Parts>;
     extern __shared__ float4 dynamic[];
     __shared__ float4 query4[Parts * kWarp / 4];
     __shared__ float parts[kWarps * Parts * kWarp], reduced[kWarp];
-    auto* scores = reinterpret_cast<float*>(dynamic);
+    auto* held = reinterpret_cast<float*>(dynamic);
+    float* turned = held + 2 * a.most * a.headDim;
+    float* scores =
+        turned + (a.frequencies == nullptr ? 0 : static_cast<int>(gridDim.y) * a.headDim);
     auto* query = reinterpret_cast<float*>(query4);
     letNextBegin();
     const auto thread = static_cast<int>(threadIdx.x);
     const int lane = thread % kWarp, warp = thread / kWarp;
     const Place at(a);
-    HeadRows keys(a, at, a.keys, a.k);
-    const HeadRows values(a, at, a.values, a.v);
+    HeadRows keys(a, at, a.keys, a.k), values(a, at, a.values, a.v);
+    keys.hold(held, a.most);
+    values.hold(held + a.most * a.headDim, a.most);
+    endCopyGroup();
     F flight;
-    flight.loadKeys(keys, 0, 0, at.cached, a.headDim);
-    flight.loadValues(values, 0, 0, at.cached, a.headDim);
+    flight.loadKeys(keys, a.most, 0, at.cached, a.headDim);
+    flight.loadValues(values, a.most, 0, at.cached, a.headDim);
+    if (at.inRange) {
+        beginScores(a, at, scores);
+    }
     waitForPrevious();
     float* y = a.y + (static_cast<std::int64_t>(at.row) * a.heads + at.head) * a.headDim;
     if (!at.inRange) {
-        for (int d = thread; d < a.headDim; d += kThreads) {
-            y[d] = nanf("");
-        }
+        writeNan(y, a.headDim);
         return;
     }
-    prepare(a, at, keys, values, query, scores + (a.capacity + 3) / 4 * 4);
-    const float* bias =
-        a.bias == nullptr ? nullptr : a.bias + at.head * a.biasStride - (at.visible - 1);
-    for (int first = 0; first < at.visible; first += F::kKeysOfPass) {
+    waitForCopies<0>();
+    prepare(a, at, keys, values, query, turned);
+    float4 mine[Parts];
+    F::loadQuery(mine, query, a.headDim);
+    const int near = min(at.visible, a.most);
+    for (int first = 0; first < near; first += F::kKeysOfPass) {
+        float4 some[F::kKeys][Parts];
+        F::loadHeld(some, keys, first, near);
+        addScores(mine, some, first, near, scores);
+    }
+    for (int first = a.most; first < at.visible; first += F::kKeysOfPass) {
         flight.loadKeys(keys, first, at.cached, at.visible, a.headDim);
-        float dots[F::kKeys] = {};
-#pragma unroll
-        for (int u = 0; u < F::kKeys; ++u) {
-#pragma unroll
-            for (int p = 0; p < Parts; ++p) {
-                const int d = 4 * (thread % kKeyLanes + kKeyLanes * p);
-                if (d < a.headDim) {
-                    const float4 k = flight.keys[u][p];
-                    const float4 q = *reinterpret_cast<const float4*>(query + d);
-                    dots[u] = quadProduct(q, k, dots[u]);
-                }
-            }
-        }
+        addScores(mine, flight.keys, first, at.visible, scores);
         flight.loadKeys(keys, first + F::kKeysOfPass, 0, at.cached, a.headDim);
-#pragma unroll
-        for (int u = 0; u < F::kKeys; ++u) {
-            dots[u] = keySum(dots[u]);
-            const int j = first + F::keyOf(u);
-            if (j < at.visible && thread % kKeyLanes == 0) {
-                scores[j] = dots[u] + (bias == nullptr ? 0.0F : bias[j]);
-            }
-        }
     }
     __syncthreads();
     const float weight = softmax(scores, at.visible, reduced);
     float sums[Parts] = {};
-    for (int first = 0; first < at.visible; first += F::kValuesOfPass) {
+    F::addHeld(sums, scores, values, near);
+    for (int first = a.most; first < at.visible; first += F::kValuesOfPass) {
         flight.loadValues(values, first, at.cached, at.visible, a.headDim);
-#pragma unroll
-        for (int u = 0; u < F::kValues; ++u) {
-            const int j = first + F::valueOf(u);
-#pragma unroll
-            for (int p = 0; p < Parts; ++p) {
-                sums[p] = j < at.visible ? fmaf(scores[j], flight.values[u][p], sums[p]) : sums[p];
-            }
-        }
+        flight.addValues(sums, scores, first, at.visible);
         flight.loadValues(values, first + F::kValuesOfPass, 0, at.cached, a.headDim);
     }
 #pragma unroll
@@ -267,9 +392,7 @@ __global__ void __launch_bounds__(kThreads) stepAttentionAnyKernel(const StepArg
     const Place at(a);
     float* y = a.y + (static_cast<std::int64_t>(at.row) * a.heads + at.head) * a.headDim;
     if (!at.inRange) {
-        for (int d = thread; d < a.headDim; d += kThreads) {
-            y[d] = nanf("");
-        }
+        writeNan(y, a.headDim);
         return;
     }
     HeadRows keys(a, at, a.keys, a.k);
@@ -304,6 +427,14 @@ __global__ void __launch_bounds__(kThreads) stepAttentionAnyKernel(const StepArg
     addParts(parts, count, a.headDim, weight, y);
 }
 
+/// Rows of the cache that are held in shared memory: all blocks should be there at once.
+int heldRows(ExecContext& context, const StepArguments& a, int rows) {
+    const int together = (a.heads * rows - 1) / context.cuda()->multiprocessors + 1;
+    const int rowBytes = 2 * a.headDim * static_cast<int>(sizeof(float));
+    const int capacity = (a.capacity + kWarps - 1) / kWarps * kWarps;
+    return std::min(capacity, kMostHeldBytes / together / rowBytes / kWarps * kWarps);
+}
+
 } // namespace
 
 bool acceptsCache(const StepAttention& op) {
@@ -315,7 +446,7 @@ void launch(ExecContext& context, const StepAttention& op) {
     const auto rows = static_cast<unsigned>(op.q.shape[0]);
     const std::int64_t heads = op.q.shape[1], headDim = op.q.shape[2];
     const std::int64_t kvHeads = op.keys.shape[1];
-    const StepArguments a{
+    StepArguments a{
         .q = op.q.ptr<float>(),
         .k = op.k.empty() ? nullptr : op.k.ptr<float>(),
         .v = op.k.empty() ? nullptr : op.v.ptr<float>(),
@@ -336,20 +467,25 @@ void launch(ExecContext& context, const StepAttention& op) {
     const auto fits = [](const void* data) {
         return reinterpret_cast<std::uintptr_t>(data) % sizeof(float4) == 0;
     };
-    const bool quads = headDim % 4 == 0 && fits(a.keys) && fits(a.k) && a.kvStride % 4 == 0;
+    const bool quads =
+        headDim % 4 == 0 && fits(a.keys) && fits(a.values) && fits(a.k) && a.kvStride % 4 == 0;
     const auto scores = static_cast<std::size_t>((a.capacity + 3) / 4 * 4);
     const std::size_t turned =
         op.frequencies.empty() ? 0 : rows * static_cast<std::size_t>(headDim);
-    const LaunchShape shape{
-        .grid = dim3(static_cast<unsigned>(heads), rows),
-        .threads = kThreads,
-        .shared = (scores + turned) * sizeof(float)};
     auto* kernel = stepAttentionAnyKernel;
     if (quads && headDim <= 4 * kWarp) {
         kernel = headDim <= kWarp       ? stepAttentionKernel<1>
                  : headDim <= 2 * kWarp ? stepAttentionKernel<2>
                                         : stepAttentionKernel<4>;
+        a.most = context.cuda()->overlaps ? heldRows(context, a, static_cast<int>(rows)) : 0;
     }
+    const LaunchShape shape{
+        .grid = dim3(static_cast<unsigned>(heads), rows),
+        .threads = kThreads,
+        .shared =
+            (2 * a.most * static_cast<std::size_t>(headDim) + scores + turned) * sizeof(float),
+        .besideProducts = true};
+    allowShared(kernel, shape.shared);
     launchOverlapped(context, "step_attention", kernel, shape, a);
 }
 

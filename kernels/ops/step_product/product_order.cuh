@@ -84,25 +84,26 @@ constexpr int kPower<1> = 1;
 /// Sums over `Lanes` neighbouring lanes of several values at once, each in the order of warpSum
 /// over lanes of which the others have zeros: half of the values stay with half of the lanes at
 /// every step. The sum of value i is in lanes from i * (Lanes / Power) on.
-template <int Power, int Lanes = kWarp>
-__device__ float warpSums(float (&values)[Power]) {
+template <int Power, int Lanes = kWarp, int Half = Power / 2>
+__device__ inline float warpSums(float (&values)[Power]) {
     static_assert(Power <= Lanes);
-    const int lane = static_cast<int>(threadIdx.x) % kWarp;
-    int offset = Lanes / 2;
+    constexpr int kOffset = Lanes / 2 * Half / (Power / 2 > 0 ? Power / 2 : 1);
+    if constexpr (Half > 0) {
+        const bool upper = (threadIdx.x & kOffset) != 0;
 #pragma unroll
-    for (int half = Power / 2; half > 0; half /= 2, offset /= 2) {
-        const bool upper = (lane & offset) != 0;
-#pragma unroll
-        for (int i = 0; i < half; ++i) {
-            const float sent = upper ? values[i] : values[i + half];
-            const float kept = upper ? values[i + half] : values[i];
-            values[i] = kept + __shfl_xor_sync(0xffffffffU, sent, offset);
+        for (int i = 0; i < Half; ++i) {
+            const float sent = upper ? values[i] : values[i + Half];
+            const float kept = upper ? values[i + Half] : values[i];
+            values[i] = kept + __shfl_xor_sync(0xffffffffU, sent, kOffset);
         }
+        return warpSums<Power, Lanes, Half / 2>(values);
+    } else {
+#pragma unroll
+        for (int offset = Lanes / 2 / Power; offset > 0; offset /= 2) {
+            values[0] += __shfl_xor_sync(0xffffffffU, values[0], offset);
+        }
+        return values[0];
     }
-    for (; offset > 0; offset /= 2) {
-        values[0] += __shfl_xor_sync(0xffffffffU, values[0], offset);
-    }
-    return values[0];
 }
 
 } // namespace lathe::cuda

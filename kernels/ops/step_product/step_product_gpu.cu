@@ -1,30 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/cuda/overlap.cuh"
-#include "kernels/ops/step_product/product_order.cuh"
-#include "kernels/ops/step_product/step_product.h"
+#include "kernels/ops/step_product/step_product_ahead.cuh"
 
 namespace lathe::cuda {
 
 namespace {
 
-constexpr int kWarps = 8;
-constexpr int kThreads = kWarps * kWarp;
-constexpr int kMostRows = 12; ///< of one block
-static_assert(kMostSegments <= kWarps);
+using namespace step_product;
+
 /// From here on there are enough outputs for every warp to take several, which share one x.
 constexpr std::int64_t kManyOutputs = 4096;
-
-template <class T>
-struct ProductArguments {
-    const float* x;
-    const float* gamma; ///< null: none
-    const T* w;
-    float* y;
-    int rows, in, out;
-    int split; ///< warps that share the columns of an output
-    float epsilon;
-    StepProduct::Result result;
-};
 
 /// Asks for eight weights; zeros outside.
 template <class T>
@@ -35,24 +19,8 @@ __device__ void fetchStored(Stored<T>& stored, const T* from, bool inside) {
     }
 }
 
-template <class T>
-__device__ void finish(const ProductArguments<T>& a, int row, int o, float product) {
-    float* to = a.y + static_cast<std::int64_t>(row) * a.out + o;
-    switch (a.result) {
-    case StepProduct::Result::Store:
-        *to = product;
-        break;
-    case StepProduct::Result::Relu:
-        *to = product < 0.0F ? 0.0F : product; // fmaxf would lose NaN
-        break;
-    case StepProduct::Result::Add:
-        *to += product;
-        break;
-    }
-}
-
-/// What a warp has of a product: up to `Rows` rows times `Outs` outputs, whose order does not
-/// depend on either number. `Once`: one unit a warp.
+/// What a warp has of a product: up to `Rows` rows times `Outs` outputs. Lane l takes columns 8 l
+/// to 8 l + 7 of every chunk, in their order, whatever Rows and Outs are. `Once`: one unit a warp.
 template <class T, int Rows, int Outs, bool Once>
 struct Sums {
     /// Chunks that have been asked for.
@@ -191,11 +159,11 @@ __global__ void __launch_bounds__(kThreads, Rows <= 2 ? 3 : 2)
     if (lane % kLanes != 0 || row >= a.rows) {
         return;
     }
-    const float norm = a.gamma == nullptr ? 1.0F : normOf(squares, a.in, a.epsilon);
+    const float norm = normOf(a, squares);
 #pragma unroll
     for (int o = 0; o < Outs; ++o) {
         if (first + o < a.out) {
-            finish(a, row, first + o, totals[o] * norm);
+            finish(a, row, first + o, totals[o], norm, before(a, row, first + o));
         }
     }
 }
@@ -221,11 +189,8 @@ __global__ void __launch_bounds__(kThreads) productAnyKernel(const ProductArgume
     }
     sum = warpSum(sum);
     squares = warpSum(squares);
-    if (a.gamma != nullptr) {
-        sum *= normOf(squares, a.in, a.epsilon);
-    }
     if (lane == 0) {
-        finish(a, row, o, sum);
+        finish(a, row, o, sum, normOf(a, squares), before(a, row, o));
     }
 }
 
@@ -283,6 +248,70 @@ void launchSome(ExecContext& context, const ProductArguments<T>& a) {
     }
 }
 
+/// Outputs in one segment that the warps of aheadKernel of a multiprocessor have each.
+int aheadShare(ExecContext& context, std::int64_t out, int split) {
+    const std::int64_t together = std::int64_t{kWarps / split} * context.cuda()->multiprocessors;
+    return static_cast<int>((out + together - 1) / together);
+}
+
+/// Matrices of which every multiprocessor can hold a share that is worth fetching ahead.
+bool suitsAhead(ExecContext& context, const StepProduct& op, int split) {
+    constexpr std::int64_t kWorthwhile = 1 << 20;
+    return context.cuda()->overlaps && op.x.shape[0] <= kMostRows &&
+           static_cast<std::int64_t>(op.w.bytes()) >= kWorthwhile &&
+           op.w.shape[1] <= std::int64_t{split} * kUnit * kChunk &&
+           aheadShare(context, op.w.shape[0], split) <= kMostAheadBlocks * kMostEach;
+}
+
+template <class T, int Rows, int Each>
+void launchAhead(ExecContext& context, const ProductArguments<T>& a) {
+    const int outs = kWarps / a.split * Each;
+    const auto sums = static_cast<std::size_t>(a.split * a.rows * (outs + 1));
+    const std::size_t shared = kAheadWeights<Each> + sums * sizeof(float);
+    auto* kernel = aheadKernel<T, Rows, Each>;
+    allowShared(kernel, shared);
+    launchOverlapped(
+        context, "step_product", kernel,
+        {.grid = dim3(static_cast<unsigned>((a.out + outs - 1) / outs)),
+         .threads = kThreads,
+         .shared = shared,
+         .besideProducts = true},
+        a);
+}
+
+/// One block a multiprocessor, or two with half of the outputs.
+template <class T, int Rows>
+void launchAhead(ExecContext& context, const ProductArguments<T>& a) {
+    const int share = aheadShare(context, a.out, a.split);
+    const int blocks = (share + kMostEach - 1) / kMostEach;
+    switch ((share + blocks - 1) / blocks) {
+    case 1:
+        launchAhead<T, Rows, 1>(context, a);
+        break;
+    case 2:
+        launchAhead<T, Rows, 2>(context, a);
+        break;
+    case 3:
+        launchAhead<T, Rows, 3>(context, a);
+        break;
+    default:
+        launchAhead<T, Rows, kMostEach>(context, a);
+    }
+}
+
+template <class T>
+void launchAhead(ExecContext& context, const ProductArguments<T>& a) {
+    if (a.rows == 1) {
+        launchAhead<T, 1>(context, a);
+    } else if (a.rows == 2) {
+        launchAhead<T, 2>(context, a);
+    } else if (a.rows % 4 == 0) {
+        launchAhead<T, 4>(context, a);
+    } else {
+        launchAhead<T, 3>(context, a);
+    }
+}
+
 } // namespace
 
 void launch(ExecContext& context, const StepProduct& op) {
@@ -310,6 +339,12 @@ void launch(ExecContext& context, const StepProduct& op) {
                 context, "step_product", productAnyKernel<T>,
                 {.grid = dim3(blocks, static_cast<unsigned>(rows)), .threads = kThreads}, a);
             return;
+        }
+        if constexpr (sizeof(T) == 2) {
+            if (suitsAhead(context, op, a.split)) {
+                launchAhead(context, a);
+                return;
+            }
         }
         launchSome(context, a);
     });
