@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/ops/draft_loop/draft_block.cuh"
+#include "kernels/ops/draft_loop/draft_choice.cuh"
 
 #include <algorithm>
 #include <atomic>
