@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/runner.h"
 
+#include "engine/core/check.h"
 #include "engine/core/grid.h"
 #include "engine/core/hash.h"
 #include "experiments/elapsed.h"
@@ -81,6 +82,15 @@ struct InputFiles {
             return;
         }
         const auto name = value.get<std::string>();
+        if (!model && !param.choices.empty()) {
+            if (param.isNamed(name)) {
+                return;
+            }
+            LATHE_CHECK(
+                std::filesystem::is_regular_file(name), "--" + param.flagName() + " " + name +
+                                                            " is no file and none of " +
+                                                            joined(param.choices));
+        }
         if (!hashes.contains(name)) {
             hashes[name] = hashPath(model ? resolveModel(name) : std::filesystem::path(name), poll);
         }

@@ -18,14 +18,6 @@ constexpr std::array<std::string_view, 8> kKindNames{"flag",   "integer", "real"
 /// What ends a choice that names a file.
 constexpr std::string_view kFileChoice = ":FILE";
 
-std::string joined(const std::vector<std::string>& texts) {
-    std::string all;
-    for (const std::string& text : texts) {
-        all += (all.empty() ? "" : ", ") + text;
-    }
-    return all;
-}
-
 std::string rangeText(const ParamSpec& spec) {
     const bool low = std::isfinite(spec.minimum);
     const bool high = std::isfinite(spec.maximum);
@@ -57,8 +49,7 @@ std::string checkText(const ParamSpec& spec, const Json& value) {
     if (spec.required && text.empty()) {
         return "must not be empty";
     }
-    const bool isPlain =
-        std::ranges::find(spec.choices, text) != spec.choices.end() && !text.ends_with(kFileChoice);
+    const bool isPlain = spec.isNamed(text) && !text.ends_with(kFileChoice);
     if (spec.kind == ParamKind::Choice && !isPlain && choiceFile(spec, text).empty()) {
         return "must be one of " + joined(spec.choices) + ", not '" + text + "'";
     }
@@ -66,6 +57,18 @@ std::string checkText(const ParamSpec& spec, const Json& value) {
 }
 
 } // namespace
+
+std::string joined(const std::vector<std::string>& texts) {
+    std::string all;
+    for (const std::string& text : texts) {
+        all += (all.empty() ? "" : ", ") + text;
+    }
+    return all;
+}
+
+bool ParamSpec::isNamed(std::string_view text) const {
+    return std::ranges::find(choices, text) != choices.end();
+}
 
 std::string ParamSpec::flagName() const {
     std::string text = flag.empty() ? name : flag;

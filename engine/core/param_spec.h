@@ -5,6 +5,7 @@
 
 #include <limits>
 #include <string>
+#include <string_view>
 #include <vector>
 
 /// Parameters are declared once: from a list of ParamSpec come the form in the window, the flags
@@ -24,6 +25,7 @@ struct ParamSpec {
     double minimum = -std::numeric_limits<double>::infinity();
     double maximum = std::numeric_limits<double>::infinity();
     /// Choice: the allowed texts. One that ends in ":FILE" allows its beginning with any path.
+    /// File: names that stand beside any path ("strict" or the file of a preset).
     /// Model: with kTranslates, encoder-decoders are possible beside models that continue text.
     std::vector<std::string> choices{};
     std::string flag{}; ///< command-line name without dashes; empty: name with '-' for '_'
@@ -32,7 +34,12 @@ struct ParamSpec {
     bool advanced = false; ///< shown in the folded part of a form
 
     std::string flagName() const;
+    /// Whether a text is one of the choices, and so no path.
+    bool isNamed(std::string_view text) const;
 };
+
+/// "strict, paper, tuned"
+std::string joined(const std::vector<std::string>& texts);
 
 struct Diagnostic {
     std::string param; ///< the ParamSpec's name, or empty

@@ -41,6 +41,9 @@ Json withFullPath(const ParamSpec& param, Json value) {
         return value;
     }
     const auto text = value.get<std::string>();
+    if (param.kind == ParamKind::File && param.isNamed(text)) {
+        return value;
+    }
     if (const std::string named = choiceFile(param, text); !named.empty()) {
         const std::string beginning = text.substr(0, text.size() - named.size());
         return beginning + std::filesystem::absolute(named).lexically_normal().string();

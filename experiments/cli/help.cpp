@@ -33,7 +33,7 @@ const char* placeholder(ParamKind kind) {
 
 std::string allowed(const ParamSpec& param) {
     std::string text;
-    if (param.kind == ParamKind::Choice) {
+    if (param.kind == ParamKind::Choice || param.kind == ParamKind::File) {
         for (const std::string& choice : param.choices) {
             text += (text.empty() ? "" : "|") + choice;
         }

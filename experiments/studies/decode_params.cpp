@@ -44,11 +44,10 @@ void requireTunedFor(const BildPreset& preset, const Json& params, const std::st
 
 BildOptions presetFrom(const Json& params) {
     const std::string name = textOf(params, "preset");
-    const std::vector<std::filesystem::path> files = presetFiles(params);
-    if (files.empty()) {
+    if (isPresetName(name)) {
         return bildPreset(name);
     }
-    const std::string file = files.front().string();
+    const std::string file = name == kTunedPreset ? tunedFile(params).string() : name;
     const BildPreset preset = bildPresetFromText(readTextFile(file, kMostPresetBytes), file);
     if (name == kTunedPreset) {
         requireTunedFor(preset, params, file);
@@ -65,10 +64,11 @@ const Json* given(const Json& params, const char* name) {
 std::vector<ParamSpec> thresholdParams(bool sweep) {
     return {
         {.name = "preset",
-         .kind = ParamKind::Text,
+         .kind = ParamKind::File,
          .defaultValue = "strict",
          .help = "strict, paper, reference, tuned (what comes with the little model) or the file "
-                 "of a preset; what is given beside it holds"},
+                 "of a preset; what is given beside it holds",
+         .choices = {"strict", "paper", "reference", kTunedPreset}},
         {.name = "alpha_fb",
          .kind = ParamKind::Real,
          .help = "Fall back to the big model when the little one's largest probability is below; "
@@ -250,17 +250,10 @@ bool isPresetName(const std::string& name) {
 }
 
 std::vector<std::filesystem::path> presetFiles(const Json& params) {
-    const std::string name = textOf(params, "preset");
-    if (isPresetName(name)) {
+    if (textOf(params, "preset") != kTunedPreset) {
         return {};
     }
-    if (name == kTunedPreset) {
-        return {tunedFile(params)};
-    }
-    LATHE_CHECK(
-        std::filesystem::is_regular_file(name),
-        "--preset " + name + " is neither strict, paper, reference or tuned nor a file");
-    return {name};
+    return {tunedFile(params)};
 }
 
 BildOptions bildFrom(const Json& params) {

@@ -32,11 +32,12 @@ SamplingOptions samplingFrom(const Json& params);
 bool isPresetName(const std::string& name);
 /// What the tuned preset of a pair is called; it lies in the folder of the little model.
 inline constexpr const char* kTunedPreset = "tuned";
-/// The file of the preset that the params name, empty for a built-in one: for Study::inputFiles.
-/// @throws InputError for neither a preset nor a file; for `tuned` also when the pair has none.
+/// The file of the tuned preset where the params name that one: for Study::inputFiles.
+/// @throws InputError when the pair has none.
 std::vector<std::filesystem::path> presetFiles(const Json& params);
 /// The preset that the params name, by name or as a file, with the thresholds that they give.
-/// @throws as presetFiles; FormatError for a damaged file; InputError for a tuned preset that was
+/// @throws as presetFiles; FormatError for a damaged file; InputError for none, or for a tuned
+/// preset that was
 ///         made for other models.
 BildOptions bildFrom(const Json& params);
 /// A strategy by its name with the params' options.

@@ -115,6 +115,17 @@ QWidget* ParamField::makeEditor(PanelContext& context) {
 
 QWidget* ParamField::makeLine(bool file, bool folder) {
     m_line = new QLineEdit;
+    if (!m_param.choices.empty()) {
+        m_names = new QComboBox;
+        m_names->setEditable(true);
+        m_names->setInsertPolicy(QComboBox::NoInsert);
+        m_names->setAccessibleName(paramTitle(m_param));
+        m_names->setLineEdit(m_line);
+        for (const std::string& choice : m_param.choices) {
+            m_names->addItem(QString::fromStdString(choice));
+        }
+        connect(m_names, &QComboBox::activated, this, &ParamField::edited);
+    }
     if (!m_param.defaultValue.is_null()) {
         m_line->setPlaceholderText(QString::fromStdString(valueText(m_param.defaultValue)));
     } else if (!m_param.required) {
@@ -127,7 +138,7 @@ QWidget* ParamField::makeLine(bool file, bool folder) {
     auto* both = new QWidget;
     auto* row = new QHBoxLayout(both);
     row->setContentsMargins(0, 0, 0, 0);
-    row->addWidget(m_line);
+    row->addWidget(m_names != nullptr ? static_cast<QWidget*>(m_names) : m_line, 1);
     auto* pick = new QToolButton;
     pick->setIcon(Theme::icon(QStringLiteral("open")));
     pick->setToolTip(folder ? tr("Choose a folder") : tr("Choose a file"));

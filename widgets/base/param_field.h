@@ -54,6 +54,7 @@ private:
     ModelPicker* m_model = nullptr;
     QCheckBox* m_check = nullptr;
     QComboBox* m_choice = nullptr;
+    QComboBox* m_names = nullptr; ///< what stands beside any file; its text is m_line's
     QLineEdit* m_line = nullptr;
 };
 

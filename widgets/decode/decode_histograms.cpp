@@ -4,12 +4,16 @@
 #include <QHBoxLayout>
 
 #include <algorithm>
+#include <array>
 
 namespace lathe {
 
 namespace {
 
 QString tr(const char* text) { return DecodeHistograms::tr(text); }
+
+constexpr std::array kHandOvers{
+    HandOver::LowConfidence, HandOver::Cap, HandOver::Copied, HandOver::Tail, HandOver::Start};
 
 /// Fits under a bar.
 QString shortText(HandOver cause) {
@@ -18,6 +22,8 @@ QString shortText(HandOver cause) {
         return tr("unsure");
     case HandOver::Cap:
         return tr("cap");
+    case HandOver::Copied:
+        return tr("copied");
     case HandOver::Tail:
         return tr("end");
     case HandOver::Start:
@@ -75,9 +81,11 @@ HistogramPlot handOverPlot(const DecodeStory& story) {
     PlotSeries series{
         .name = plot.axes.title, .points = {}, .marks = false, .style = 2, .bars = true};
     const std::map<HandOver, int> counts = story.handOvers();
-    for (const HandOver cause :
-         {HandOver::LowConfidence, HandOver::Cap, HandOver::Tail, HandOver::Start}) {
+    for (const HandOver cause : kHandOvers) {
         const auto found = counts.find(cause);
+        if (cause == HandOver::Copied && found == counts.end()) {
+            continue; // one strategy alone copies
+        }
         const auto at = static_cast<int>(plot.axes.xNames.size());
         plot.axes.xNames += shortText(cause);
         series.points.push_back(
@@ -102,8 +110,7 @@ DecodeHistograms::DecodeHistograms(QWidget* parent) : QWidget(parent) {
     }
     m_plots[1]->setEmptyText(tr("No rollback"));
     QStringList causes;
-    for (const HandOver cause :
-         {HandOver::LowConfidence, HandOver::Cap, HandOver::Tail, HandOver::Start}) {
+    for (const HandOver cause : kHandOvers) {
         causes += QStringLiteral("%1: %2").arg(shortText(cause), handOverText(cause));
     }
     m_plots[2]->setToolTip(causes.join(QLatin1Char('\n')));

@@ -73,6 +73,8 @@ QString handOverText(HandOver cause) {
         return tr("low confidence");
     case HandOver::Cap:
         return tr("enough drafts");
+    case HandOver::Copied:
+        return tr("all that was copied");
     case HandOver::Tail:
         return tr("end of the text");
     case HandOver::Start:
@@ -312,7 +314,7 @@ std::map<HandOver, int> DecodeStory::handOvers() const {
     for (const DecodeEvent& event : m_log.events) {
         switch (event.kind) {
         case Kind::Draft: // what neither a fallback nor a cap follows ends the text
-            cause = event.rows > 0 ? HandOver::Tail : HandOver::Cap;
+            cause = event.rows > 0 ? HandOver::Tail : HandOver::Copied;
             break;
         case Kind::Fallback:
             cause = HandOver::LowConfidence;

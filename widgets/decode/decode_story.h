@@ -58,7 +58,7 @@ struct ModelCall {
 };
 
 /// Why the big model's turn came.
-enum class HandOver { LowConfidence, Cap, Tail, Start };
+enum class HandOver { LowConfidence, Cap, Copied, Tail, Start };
 QString handOverText(HandOver cause);
 
 /// A log in the form that screens show: lives of tokens, calls of models, numbers. Grows event by

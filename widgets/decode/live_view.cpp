@@ -116,16 +116,18 @@ QWidget* LiveView::makeHead() {
     m_text->setAccessibleName(tr("Text so far"));
     m_aloneText->setAccessibleName(tr("Text of the big model alone"));
     auto* part = new QWidget;
-    auto* column = new QVBoxLayout(part);
-    column->setContentsMargins(0, 0, 0, 0);
-    auto* row = new QHBoxLayout;
-    row->addWidget(m_note, 1);
-    row->addWidget(m_measured);
-    row->addWidget(m_runThis);
-    row->addWidget(makeExports());
-    column->addLayout(row);
-    column->addWidget(m_text);
-    column->addWidget(m_aloneText);
+    auto* row = new QHBoxLayout(part);
+    row->setContentsMargins(0, 0, 0, 0);
+    auto* texts = new QVBoxLayout;
+    for (QLabel* label : {m_note, m_text, m_aloneText}) {
+        texts->addWidget(label);
+    }
+    texts->addStretch(1);
+    row->addLayout(texts, 1);
+    for (QWidget* button :
+         {static_cast<QWidget*>(m_measured), static_cast<QWidget*>(m_runThis), makeExports()}) {
+        row->addWidget(button, 0, Qt::AlignTop);
+    }
     return part;
 }
 
@@ -373,6 +375,7 @@ void LiveView::showMeasured() {
 
 void LiveView::setNote(const QString& text, bool waiting) {
     m_note->setText(text);
+    m_note->setVisible(!text.isEmpty());
     if (!waiting && !text.isEmpty() && m_answer.empty()) {
         m_noCandidates = text;
     }

@@ -151,8 +151,7 @@ void ParetoView::setStudy(const StudyInfo* info) {
 }
 
 void ParetoView::setDraft(const Spec& decodeOnce) {
-    const bool other = textOf(decodeOnce.params, "big") != textOf(m_draft.params, "big") ||
-                       textOf(decodeOnce.params, "little") != textOf(m_draft.params, "little");
+    const bool other = pairOf(decodeOnce) != pairOf(m_draft);
     m_draft = decodeOnce;
     if (other) {
         m_asked = 0;
@@ -171,6 +170,15 @@ void ParetoView::setThresholds(double fallback, double rollback) {
     }
 }
 
+/// A strategy without thresholds has those of the little model beside it.
+GridPair ParetoView::pairOf(const Spec& decodeOnce) const {
+    const ParamSpec* drafter = m_study != nullptr ? m_study->find("drafter") : nullptr;
+    const std::string strategy = textOf(decodeOnce.params, "strategy");
+    return {
+        textOf(decodeOnce.params, "big"), textOf(decodeOnce.params, "little"),
+        drafter != nullptr && drafter->isNamed(strategy) ? strategy : kLittleDrafts};
+}
+
 /// The draft's params that decode.pareto has, too, and those of its own form.
 Spec ParetoView::wanted() const {
     Spec spec = m_form->spec();
@@ -184,6 +192,9 @@ Spec ParetoView::wanted() const {
             !value.is_null()) {
             spec.params[name] = value;
         }
+    }
+    if (m_study != nullptr && m_study->find("drafter") != nullptr) {
+        spec.params["drafter"] = pairOf(m_draft).drafter;
     }
     std::erase_if(
         spec.params.get_ref<Json::object_t&>(), [](const auto& one) { return one.second == ""; });
@@ -242,9 +253,7 @@ void ParetoView::onEvents(std::span<const Event> events) {
 
 void ParetoView::refresh() {
     try {
-        m_grid = readGrid(
-            m_context.reader(), textOf(m_draft.params, "big"), textOf(m_draft.params, "little"),
-            m_asked);
+        m_grid = readGrid(m_context.reader(), pairOf(m_draft), m_asked);
         m_problem.clear();
     } catch (const Error& e) {
         m_problem = QString::fromUtf8(e.what());
@@ -314,7 +323,8 @@ void ParetoView::showPlot() {
 QString ParetoView::problem() const {
     return runProblem(
         m_context, kGridStudy, tr("This engine cannot measure grids of thresholds."),
-        !textOf(m_draft.params, "big").empty() && !textOf(m_draft.params, "little").empty());
+        !textOf(m_draft.params, "big").empty() && (pairOf(m_draft).drafter != kLittleDrafts ||
+                                                   !textOf(m_draft.params, "little").empty()));
 }
 
 void ParetoView::showPage() {
@@ -339,9 +349,12 @@ void ParetoView::showPage() {
         selected ? pointFacts(m_grid, m_grid.points[static_cast<std::size_t>(m_selected - 1)])
                  : tr("Click a point, or step through them with N, to see its numbers."));
     if (!m_grid.isEmpty() && m_problem.isEmpty()) {
+        const std::string drafter = textOf(m_grid.spec.params, "drafter");
+        const bool littleDrafts = drafter.empty() || drafter == kLittleDrafts;
+        const std::string beside = littleDrafts ? textOf(m_grid.spec.params, "little") : drafter;
         const QString pair = tr("%1 + %2").arg(
             shortModelName(QString::fromStdString(textOf(m_grid.spec.params, "big"))),
-            shortModelName(QString::fromStdString(textOf(m_grid.spec.params, "little"))));
+            shortModelName(QString::fromStdString(beside)));
         m_head->setText(
             busy() ? m_run.activeText()
             : m_run.failedAfter(m_grid.points.back().run)

@@ -52,6 +52,7 @@ private:
     void showEvent(QShowEvent* event) override;
     QWidget* makeHead();
     QWidget* makeChoices();
+    GridPair pairOf(const Spec& decodeOnce) const;
     Spec wanted() const;
     void measurePresent();
     void submit(const Spec& spec);

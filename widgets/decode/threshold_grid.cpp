@@ -102,19 +102,22 @@ Json gridSubject(const Spec& spec) {
     return {{"params", std::move(params)}, {"device", spec.device}, {"target", spec.target}};
 }
 
-ThresholdGrid
-readGrid(RunReader& reader, const std::string& big, const std::string& little, qint64 run) {
+bool GridPair::operator()(const Spec& spec) const {
+    const std::string other = textOf(spec.params, "drafter");
+    return textOf(spec.params, "big") == big &&
+           (other.empty() ? kLittleDrafts : other) == drafter &&
+           (drafter != kLittleDrafts || textOf(spec.params, "little") == little);
+}
+
+ThresholdGrid readGrid(RunReader& reader, const GridPair& pair, qint64 run) {
     ThresholdGrid grid;
     grid.bigBleu = kNone;
     const std::string query = std::string("study:") + kGridStudy;
     std::vector<RunRow> rows = reader.runs({.text = query, .limit = kMostRuns});
     std::erase_if(
         rows, [](const RunRow& row) { return row.study != kGridStudy || row.cellsDone == 0; });
-    const auto latest = std::ranges::find_if(rows, [&](const RunRow& row) {
-        return run != 0 ? row.id == run
-                        : textOf(row.spec.params, "big") == big &&
-                              textOf(row.spec.params, "little") == little;
-    });
+    const auto latest = std::ranges::find_if(
+        rows, [&](const RunRow& row) { return run != 0 ? row.id == run : pair(row.spec); });
     if (latest == rows.end()) {
         return grid;
     }

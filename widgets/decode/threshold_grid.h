@@ -39,12 +39,22 @@ struct ThresholdGrid {
     const GridPoint* find(double fallback, double rollback) const;
 };
 
+inline constexpr const char* kLittleDrafts = "bild"; ///< the drafter that is a model of its own
+
+/// Who decodes at the thresholds.
+struct GridPair {
+    std::string big, little, drafter; ///< decode.pareto's params
+
+    /// Whether a run of decode.pareto is of them; what does not draft does not count.
+    bool operator()(const Spec& spec) const;
+    bool operator==(const GridPair&) const = default;
+};
+
 /// The part of a Spec that points of one grid have in common.
 Json gridSubject(const Spec& spec);
 /// All finished cells in the store that belong to the latest run with this pair, or to `run` where
 /// it is given. @throws Error when the store cannot be read
-ThresholdGrid
-readGrid(RunReader& reader, const std::string& big, const std::string& little, qint64 run = 0);
+ThresholdGrid readGrid(RunReader& reader, const GridPair& pair, qint64 run = 0);
 
 PlotAxes gridAxes(const ThresholdGrid& grid, GridQuality quality, GridTime time);
 /// Measured points (solid), modelled times of the same points (hollow), the front, the big model

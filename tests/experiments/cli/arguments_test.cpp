@@ -41,7 +41,8 @@ private:
             {.name = "heat", .kind = ParamKind::Real, .defaultValue = 1.0},
             {.name = "greedy", .kind = ParamKind::Flag, .defaultValue = false},
             {.name = "prompt", .kind = ParamKind::Text, .defaultValue = ""},
-            {.name = "text", .kind = ParamKind::File}};
+            {.name = "text", .kind = ParamKind::File},
+            {.name = "preset", .kind = ParamKind::File, .choices = {"strict", "paper"}}};
         return study;
     }
     static StudyCommand parse(const std::vector<std::string>& arguments) {
@@ -128,6 +129,10 @@ void ArgumentsTest::filesAreStoredByTheirFullPath() {
         parse({"--text", "sub/../book.txt"}).spec.params.at("text").get<std::string>(),
         (here / "book.txt").string());
     QCOMPARE(parse({"--text", "/a/b.txt"}).spec.params.at("text"), Json("/a/b.txt"));
+    QCOMPARE(parse({"--preset", "paper"}).spec.params.at("preset"), Json("paper"));
+    QCOMPARE(
+        parse({"--preset", "papers"}).spec.params.at("preset").get<std::string>(),
+        (here / "papers").string());
 }
 
 void ArgumentsTest::modelsAreNamesOrPaths() {

@@ -45,6 +45,11 @@ StudyInfo everyKindOfParameter() {
              .help = "How much",
              .minimum = 0,
              .maximum = 1},
+            {.name = "preset",
+             .kind = ParamKind::File,
+             .defaultValue = "strict",
+             .help = "Which thresholds",
+             .choices = {"strict", "paper"}},
             {.name = "clean", .kind = ParamKind::Flag, .defaultValue = false, .help = "Whether"},
             bos,
             window}};

@@ -5,6 +5,7 @@
 #include "tests/widgets/base/fake_context.h"
 #include "widgets/base/param_field.h"
 
+#include <QComboBox>
 #include <QLabel>
 #include <QLineEdit>
 #include <QSignalSpy>
@@ -22,6 +23,7 @@ private slots:
     void aNewStudyKeepsWhatFits();
     void everyControlHasAName();
     void whatHasNoEffectIsDisabledWithTheReason();
+    void namesStandBesideFiles();
 
 private:
     static std::vector<Diagnostic> problems(const SpecForm& form) {
@@ -63,13 +65,33 @@ void SpecFormTest::givesBackWhatItWasGiven() {
     spec.threads = 3;
     spec.repeat = 5;
     spec.params = {
-        {"model", "/models/other"}, {"text", "/tmp/a b.txt"}, {"share", 0.1}, {"clean", true},
-        {"bos", "window"},          {"window", 256}};
+        {"model", "/models/other"}, {"text", "/tmp/a b.txt"}, {"share", 0.1},     {"clean", true},
+        {"bos", "window"},          {"window", 256},          {"preset", "paper"}};
     spec.sweep = {{"method", {"rtn", "kmeans"}}, {"bits", {2, 3, 8}}};
     form.setSpec(spec);
     const std::string given = dumpJson(toJson(spec));
     const std::string back = dumpJson(toJson(form.spec()));
     QVERIFY2(back == given, (back + "\ninstead of\n" + given).c_str());
+}
+
+void SpecFormTest::namesStandBesideFiles() {
+    test::FakeContext context;
+    SpecForm form(context);
+    form.setStudy(test::everyKindOfParameter());
+    auto* names = field(form, "preset")->findChild<QComboBox*>();
+    QVERIFY(names != nullptr);
+    QVERIFY(names->isEditable());
+    QCOMPARE(names->count(), 2);
+    QCOMPARE(form.spec().params.at("preset"), Json("strict"));
+    QSignalSpy edited(&form, &SpecForm::edited);
+    names->setCurrentIndex(1);
+    emit names->activated(1);
+    QCOMPARE(edited.count(), 1);
+    QCOMPARE(form.spec().params.at("preset"), Json("paper"));
+    Spec spec{.study = "test.study"};
+    spec.params = {{"preset", "/tmp/own preset.json"}};
+    form.setSpec(spec);
+    QCOMPARE(form.spec().params.at("preset"), Json("/tmp/own preset.json"));
 }
 
 void SpecFormTest::oneValueOfASweepIsAParameter() {

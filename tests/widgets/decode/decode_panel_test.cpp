@@ -330,6 +330,22 @@ private slots:
         QVERIFY(f.panel->busy());
     }
 
+    void gridsAreOfWhoDrafts() {
+        Fixture f;
+        f.store("grid");
+        Spec draft = specOf("decoding");
+        f.panel->editSpec(draft);
+        f.panel->pareto().refresh();
+        QCOMPARE(f.panel->pareto().grid().points.size(), std::size_t(4));
+        draft.params["strategy"] = "early-exit";
+        draft.params.erase("little");
+        f.panel->editSpec(draft);
+        QVERIFY(f.panel->pareto().grid().isEmpty());
+        f.panel->pareto().measureGrid();
+        QCOMPARE(f.context.submitted.size(), std::size_t(1));
+        QCOMPARE(f.context.submitted.front().params.at("drafter"), Json("early-exit"));
+    }
+
     void failedRunsSayWhy() {
         Fixture f;
         const qint64 id = f.context.writer().insertRun(specOf("decoding"), "fails");
