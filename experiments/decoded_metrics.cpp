@@ -58,7 +58,8 @@ std::vector<MetricInfo> decodedMetricInfos() {
         {"wall_ms", "Time", "ms", -1, "With encoders"},
         {"encoder_ms", "Time of the encoders", "ms", -1, {}},
         {"speedup", "Speed-up over the big model alone", "", 1,
-         "By one text each, with encoders: a hint; decode.compare measures"},
+         "By one text each, the fastest of some passes, with encoders: a hint; decode.compare "
+         "measures"},
         {"agreement", "Agreement with the big model alone", "%", 1,
          "Tokens that are the same at the same position"}};
     append(metrics, countMetrics());

@@ -2,7 +2,6 @@
 #include "widgets/decode/pareto_view.h"
 
 #include "engine/core/error.h"
-#include "engine/core/study_info.h"
 #include "widgets/base/export_button.h"
 #include "widgets/base/fold.h"
 #include "widgets/base/model_name.h"
@@ -143,7 +142,7 @@ QWidget* ParetoView::makeChoices() {
 }
 
 void ParetoView::setStudy(const StudyInfo* info) {
-    m_study = info;
+    m_study = info != nullptr ? std::optional(*info) : std::nullopt;
     if (info != nullptr) {
         m_form->setStudy(*info, hiddenParams(*info));
     }
@@ -151,9 +150,9 @@ void ParetoView::setStudy(const StudyInfo* info) {
 }
 
 void ParetoView::setDraft(const Spec& decodeOnce) {
-    const bool other = pairOf(decodeOnce) != pairOf(m_draft);
     m_draft = decodeOnce;
-    if (other) {
+    if (GridPair pair = pairOf(m_draft); pair != m_pair) {
+        m_pair = std::move(pair);
         m_asked = 0;
         refresh();
     } else {
@@ -172,7 +171,7 @@ void ParetoView::setThresholds(double fallback, double rollback) {
 
 /// A strategy without thresholds has those of the little model beside it.
 GridPair ParetoView::pairOf(const Spec& decodeOnce) const {
-    const ParamSpec* drafter = m_study != nullptr ? m_study->find("drafter") : nullptr;
+    const ParamSpec* drafter = m_study ? m_study->find("drafter") : nullptr;
     const std::string strategy = textOf(decodeOnce.params, "strategy");
     return {
         textOf(decodeOnce.params, "big"), textOf(decodeOnce.params, "little"),
@@ -188,13 +187,12 @@ Spec ParetoView::wanted() const {
     spec.target = m_draft.target;
     spec.threads = m_draft.threads;
     for (const auto& [name, value] : m_draft.params.items()) {
-        if (m_study != nullptr && m_study->find(name) != nullptr && !isOwn(name) &&
-            !value.is_null()) {
+        if (m_study && m_study->find(name) != nullptr && !isOwn(name) && !value.is_null()) {
             spec.params[name] = value;
         }
     }
-    if (m_study != nullptr && m_study->find("drafter") != nullptr) {
-        spec.params["drafter"] = pairOf(m_draft).drafter;
+    if (m_study && m_study->find("drafter") != nullptr) {
+        spec.params["drafter"] = m_pair.drafter;
     }
     std::erase_if(
         spec.params.get_ref<Json::object_t&>(), [](const auto& one) { return one.second == ""; });
@@ -253,7 +251,7 @@ void ParetoView::onEvents(std::span<const Event> events) {
 
 void ParetoView::refresh() {
     try {
-        m_grid = readGrid(m_context.reader(), pairOf(m_draft), m_asked);
+        m_grid = readGrid(m_context.reader(), m_pair, m_asked);
         m_problem.clear();
     } catch (const Error& e) {
         m_problem = QString::fromUtf8(e.what());
@@ -323,8 +321,8 @@ void ParetoView::showPlot() {
 QString ParetoView::problem() const {
     return runProblem(
         m_context, kGridStudy, tr("This engine cannot measure grids of thresholds."),
-        !textOf(m_draft.params, "big").empty() && (pairOf(m_draft).drafter != kLittleDrafts ||
-                                                   !textOf(m_draft.params, "little").empty()));
+        !textOf(m_draft.params, "big").empty() &&
+            (m_pair.drafter != kLittleDrafts || !textOf(m_draft.params, "little").empty()));
 }
 
 void ParetoView::showPage() {

@@ -2,11 +2,14 @@
 #pragma once
 
 #include "engine/core/spec.h"
+#include "engine/core/study_info.h"
 #include "widgets/base/followed_run.h"
 #include "widgets/base/state_view.h"
 #include "widgets/decode/threshold_grid.h"
 
 #include <QJsonObject>
+
+#include <optional>
 
 class QComboBox;
 class QLabel;
@@ -64,7 +67,8 @@ private:
 
     PanelContext& m_context;
     Spec m_draft;
-    const StudyInfo* m_study = nullptr;
+    std::optional<StudyInfo> m_study; ///< its engine may have been replaced
+    GridPair m_pair;                  ///< of the draft
     ThresholdGrid m_grid;
     qint64 m_asked = 0; ///< the run whose grid is wanted; 0: the latest of the present pair
     double m_fallback = -1.0, m_rollback = -1.0; ///< below 0: not known
