@@ -3,8 +3,9 @@
 
 #include "widgets/base/theme.h"
 
-#include <QCoreApplication>
+#include <QApplication>
 #include <QLocale>
+#include <QTextDocument>
 
 #include <algorithm>
 #include <limits>
@@ -15,6 +16,8 @@ namespace lathe {
 namespace {
 
 QString tr(const char* text) { return QCoreApplication::translate("DecodeFacts", text); }
+
+constexpr int kMostRows = 3;
 
 QString cellText(const QString& name, const QString& value) {
     return QStringLiteral(
@@ -31,16 +34,16 @@ double threshold(const Json& value) {
                           : -std::numeric_limits<double>::infinity();
 }
 
-} // namespace
+using Facts = std::vector<std::pair<QString, QString>>;
 
-QString
-factsText(const DecodeStory& story, int events, const std::vector<double>& alone, bool modelled) {
+Facts factsAt(
+    const DecodeStory& story, int events, const std::vector<double>& alone, bool modelled) {
     const QLocale locale;
     const DecodeCounts counts = story.countsAt(events);
     const auto tokens =
         static_cast<int>(story.lengthAt(events)) - static_cast<int>(story.log().prompt.size());
     const double ms = static_cast<double>(story.timeOf(events)) / 1e6;
-    std::vector<std::pair<QString, QString>> facts;
+    Facts facts;
     facts.emplace_back(tr("Tokens"), locale.toString(tokens));
     facts.emplace_back(
         modelled ? tr("ms per token, modelled") : tr("ms per token"),
@@ -75,11 +78,40 @@ factsText(const DecodeStory& story, int events, const std::vector<double>& alone
                   .arg(locale.toString(
                       100.0 * static_cast<double>(counts.bigCalls) / std::max(1, tokens), 'f', 0))
             : locale.toString(static_cast<qlonglong>(counts.bigCalls)));
+    return facts;
+}
+
+QString tableOf(const Facts& facts, std::size_t columns) {
     QString text = QStringLiteral("<table><tr>");
-    for (const auto& [name, value] : facts) {
-        text += cellText(name, value);
+    for (std::size_t i = 0; i < facts.size(); ++i) {
+        text += i > 0 && i % columns == 0 ? QStringLiteral("</tr><tr>") : QString();
+        text += cellText(facts[i].first, facts[i].second);
     }
     return text + QStringLiteral("</tr></table>");
+}
+
+} // namespace
+
+QString factsText(
+    const DecodeStory& story, int events, const std::vector<double>& alone, bool modelled,
+    int rows) {
+    const Facts facts = factsAt(story, events, alone, modelled);
+    return tableOf(
+        facts,
+        (facts.size() + static_cast<std::size_t>(rows) - 1) / static_cast<std::size_t>(rows));
+}
+
+int factRows(const DecodeStory& story, const std::vector<double>& alone, bool modelled, int width) {
+    QTextDocument page;
+    page.setDefaultFont(QApplication::font());
+    page.setDocumentMargin(0.0);
+    for (int rows = 1; rows < kMostRows; ++rows) {
+        page.setHtml(factsText(story, story.events(), alone, modelled, rows));
+        if (page.idealWidth() <= width) {
+            return rows;
+        }
+    }
+    return kMostRows;
 }
 
 std::optional<Thresholds> thresholdsOf(const Json& metrics) {

@@ -10,8 +10,12 @@ namespace lathe {
 /// Numbers of a decoding at a place in it, side by side, names above values, as rich text.
 /// @param alone when each token of the big model alone was there, in milliseconds
 /// @param modelled times are of a cost model, not measured
-QString
-factsText(const DecodeStory& story, int events, const std::vector<double>& alone, bool modelled);
+/// @param rows in which they stand
+QString factsText(
+    const DecodeStory& story, int events, const std::vector<double>& alone, bool modelled,
+    int rows = 1);
+/// The fewest rows, three at most, in which the numbers of the whole text are no wider than that.
+int factRows(const DecodeStory& story, const std::vector<double>& alone, bool modelled, int width);
 
 /// Fallback and rollback threshold that a decoding used, from its metric `options`.
 struct Thresholds {

@@ -217,6 +217,7 @@ void LiveView::takeStory(bool play) {
     m_lanes->setStory(&now);
     m_lanes->setAlone(m_alone);
     m_histograms->setStory(&now);
+    m_factRows = factRows(now, m_alone, m_isWhatIf, m_facts->width());
     m_cursor = -1;
     m_replay->setLength(now.endNs(), m_run != nullptr && m_run->isActive() && !m_isWhatIf);
     if (play) {
@@ -252,9 +253,20 @@ void LiveView::setCursor(int events) {
     m_lanes->setCursor(events);
     m_confidence->setCursor(events);
     m_distance->setCursor(events);
-    m_facts->setText(
-        story().isEmpty() ? QString() : factsText(story(), events, m_alone, m_isWhatIf));
+    showFacts();
     showTexts();
+}
+
+void LiveView::showFacts() {
+    m_facts->setText(
+        story().isEmpty() ? QString()
+                          : factsText(story(), m_cursor, m_alone, m_isWhatIf, m_factRows));
+}
+
+void LiveView::resizeEvent(QResizeEvent* event) {
+    QWidget::resizeEvent(event);
+    m_factRows = factRows(story(), m_alone, m_isWhatIf, m_facts->width());
+    showFacts();
 }
 
 void LiveView::showTexts() {

@@ -78,6 +78,8 @@ private:
     void jump(int events);
     void stepTokens(int direction);
     void stepTurns(int direction);
+    void resizeEvent(QResizeEvent* event) override;
+    void showFacts();
     void showTexts();
     void selectLife(int life);
     void offerCandidates(int life);
@@ -94,6 +96,7 @@ private:
     Thresholds m_thresholds;
     std::vector<double> m_alone;
     int m_cursor = -1;
+    int m_factRows = 1; ///< of the numbers, where the view is narrow
 
     QLabel* m_facts;
     QLabel* m_note;

@@ -108,6 +108,12 @@ void ThresholdStrip::paintAxes(QPainter& painter, const QRectF& area, const Pain
         QRectF(area.left(), area.bottom() + 4.0 + line, area.width(), line), Qt::AlignCenter,
         tr("Position (token)"));
     const QString name = m_kind == StripKind::Confidence ? tr("Confidence") : tr("Distance (nat)");
+    if (metrics.horizontalAdvance(name) > area.height()) { // a low strip has it above
+        painter.drawText(
+            QRectF(area.left(), area.top() - line - 2.0, area.width(), line),
+            Qt::AlignLeft | Qt::AlignVCenter, name);
+        return;
+    }
     painter.save();
     painter.translate(
         area.left() - metrics.horizontalAdvance(QStringLiteral("00.00")) - 12.0, area.center().y());

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/decode/decode_panel.h"
 
+#include "tests/widgets/decode/made_log.h"
 #include "tests/widgets/quant/fake_context.h"
 #include "widgets/base/state_view.h"
 #include "widgets/decode/decode_controls.h"
+#include "widgets/decode/decode_facts.h"
 #include "widgets/decode/live_view.h"
 #include "widgets/decode/pareto_view.h"
 #include "widgets/decode/replay_bar.h"
@@ -267,6 +269,18 @@ private slots:
         emit f.live().confidence().thresholdMoved(0.5);
         f.answer(2, Json{{"text", "no log"}}); // a damaged answer is said, not shown
         QVERIFY(!f.live().isWhatIf());
+    }
+
+    void numbersFitNarrowViews() {
+        const DecodeStory story = longStory(300);
+        const auto lines = [&](int rows) {
+            return factsText(story, story.events(), {}, false, rows).count(QStringLiteral("<tr>"));
+        };
+        QCOMPARE(factRows(story, {}, false, 4000), 1);
+        QCOMPARE(factRows(story, {}, false, 600), 2);
+        QCOMPARE(factRows(story, {}, false, 100), 3);
+        QCOMPARE(lines(1), 1);
+        QCOMPARE(lines(2), 2);
     }
 
     void gridsAreShown() {
