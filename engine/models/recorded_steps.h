@@ -81,7 +81,7 @@ private:
     Width& widthFor(const Subject& subject, std::size_t tokens);
     void enqueue(ExecContext& context, Width& width);
     void enqueueDraft(ExecContext& context, Width& width);
-    /// Forgets what was made for other memory, or for another number of columns.
+    /// Forgets what was made for other memory.
     void keepFor(const Subject& subject);
     void prepareDrafts(ExecContext& context, const Subject& subject, std::int64_t columns);
     void makeLoop(const Subject& subject);

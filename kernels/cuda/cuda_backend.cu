@@ -308,13 +308,30 @@ std::shared_ptr<Storage> allocate(std::size_t bytes, int index) {
     return std::make_shared<DeviceStorage>(bytes, index);
 }
 
+void destroyState(ExecContext::CudaState* state) noexcept {
+    if (state != nullptr) {
+        destroyBlas(*state);
+        if (state->stream != nullptr) {
+            cudaStreamDestroy(state->stream);
+        }
+        cudaFreeHost(state->staging);
+        delete state;
+    }
+}
+
 ExecContext::CudaState* makeState(int index) {
     check(cudaSetDevice(index), "cudaSetDevice");
-    auto state = std::make_unique<ExecContext::CudaState>();
+    struct Deleter {
+        void operator()(ExecContext::CudaState* state) const noexcept { destroyState(state); }
+    };
+    std::unique_ptr<ExecContext::CudaState, Deleter> state(new ExecContext::CudaState);
     state->device = index;
     check(cudaStreamCreateWithFlags(&state->stream, cudaStreamNonBlocking), "create stream");
     check(
         cudaDeviceGetAttribute(&state->multiprocessors, cudaDevAttrMultiProcessorCount, index),
+        "cudaDeviceGetAttribute");
+    check(
+        cudaDeviceGetAttribute(&state->mostShared, cudaDevAttrMaxSharedMemoryPerBlockOptin, index),
         "cudaDeviceGetAttribute");
     check(
         cudaHostAlloc(&state->staging, ExecContext::CudaState::kStagingBytes, cudaHostAllocMapped),
@@ -323,15 +340,6 @@ ExecContext::CudaState* makeState(int index) {
     const char* sync = std::getenv("LATHE_CUDA_SYNC");
     state->syncEveryOp = sync != nullptr && std::strcmp(sync, "1") == 0;
     return state.release();
-}
-
-void destroyState(ExecContext::CudaState* state) noexcept {
-    if (state != nullptr) {
-        destroyBlas(*state);
-        cudaStreamDestroy(state->stream);
-        cudaFreeHost(state->staging);
-        delete state;
-    }
 }
 
 void synchronize(ExecContext::CudaState& state) {
@@ -378,7 +386,8 @@ void copy(ExecContext& context, ConstView from, TensorView to) {
         return;
     }
     const cudaStream_t stream = context.cuda()->stream;
-    if (from.device.isCuda() && !to.device.isCuda() && isSmall(from)) {
+    const bool isOwn = from.device.isCuda() && from.device.index == context.cuda()->device;
+    if (isOwn && !to.device.isCuda() && isSmall(from)) {
         readSmall(context, from, to);
         return;
     }

@@ -6,7 +6,10 @@
 
 #include <cuda_runtime_api.h>
 
+#include <map>
+#include <mutex>
 #include <string>
+#include <utility>
 
 namespace lathe::cuda {
 
@@ -44,17 +47,31 @@ void preferShared(KernelFunction* kernel) {
         "cudaFuncSetAttribute");
 }
 
+/// Raises what a kernel may have. The limit belongs to the function of a device, which other
+/// threads launch, too, perhaps with more: it is never lowered.
+inline void raiseShared(const void* kernel, std::size_t bytes) {
+    static std::mutex mutex;
+    static std::map<std::pair<const void*, int>, std::size_t> limits;
+    int device = 0;
+    check(cudaGetDevice(&device), "cudaGetDevice");
+    const std::scoped_lock lock(mutex);
+    std::size_t& limit = limits[{kernel, device}];
+    if (bytes > limit) {
+        check(
+            cudaFuncSetAttribute(
+                kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
+            "cudaFuncSetAttribute");
+        preferShared(kernel);
+        limit = bytes;
+    }
+}
+
 /// Lets a kernel have more than the 48 KiB of dynamic shared memory that it may have unasked.
 template <class KernelFunction>
 void allowShared(KernelFunction* kernel, std::size_t bytes) {
     constexpr std::size_t kUnasked = 48U * 1024U;
     if (bytes > kUnasked) {
-        check(
-            cudaFuncSetAttribute(
-                reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                static_cast<int>(bytes)),
-            "cudaFuncSetAttribute");
-        preferShared(kernel);
+        raiseShared(reinterpret_cast<const void*>(kernel), bytes);
     }
 }
 

@@ -18,6 +18,7 @@ struct ExecContext::CudaState {
     void* staging = nullptr;
     static constexpr std::size_t kStagingBytes = 8192;
     int multiprocessors = 0;
+    int mostShared = 0;       ///< bytes of shared memory that a block may have
     bool overlaps = false;    ///< kernels may begin before the one in front has ended
     bool syncEveryOp = false; ///< LATHE_CUDA_SYNC=1
 };

@@ -112,7 +112,9 @@ void DraftLoopTest::weightsAreSharedOut() {
 }
 
 void DraftLoopTest::otherShapesAreRefused() {
-    QVERIFY(!planDraftLoop(loopOf({}), 12));
+    for (const int blocks : {0, 1, 4, 12, 32}) {
+        QVERIFY(!planDraftLoop(loopOf({}), blocks));
+    }
     QVERIFY(!planDraftLoop(loopOf({.layers = 0}), 16));
     QVERIFY(!planDraftLoop(loopOf({.layers = DraftLoop::kMostLayers + 1}), 16));
     QVERIFY(!planDraftLoop(loopOf({.hidden = 132}), 16));
@@ -120,6 +122,10 @@ void DraftLoopTest::otherShapesAreRefused() {
     QVERIFY(!planDraftLoop(loopOf({.heads = 1, .headDim = 136}), 16));
     QVERIFY(!planDraftLoop(loopOf({.inner = 190}), 16));
     QVERIFY(!planDraftLoop(loopOf({.layers = 4, .heads = 40, .headDim = 8}), 8)); // copies
+    // Fifteen blocks have all outputs, and no other head waits for the last one.
+    QVERIFY(!planDraftLoop(loopOf({.hidden = 40, .heads = 1, .headDim = 8, .inner = 40}), 16));
+    QVERIFY(planDraftLoop(loopOf({.hidden = 40, .heads = 1, .headDim = 8, .inner = 48}), 16));
+    QVERIFY(planDraftLoop(loopOf({.hidden = 40, .heads = 2, .headDim = 8, .inner = 40}), 16));
     DraftLoop mixed = loopOf({});
     mixed.layers[0].o.dtype = DType::F32;
     QVERIFY(!planDraftLoop(mixed, 16));

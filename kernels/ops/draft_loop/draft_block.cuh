@@ -15,7 +15,7 @@ namespace lathe::cuda {
 /// and Head, which stay where they are, the blocks wait for one another: for what attention made of
 /// queries, keys and values, for hidden states to which something was added, and for Inner.
 enum Product { Self, SelfOut, Source, SourceOut, Up, Inner, InnerOut, Head };
-/// What else they wait for; the first three in place of products.
+/// What else they wait for; the first two in place of products.
 enum Arrival { Best = Up, Sum = Head, Loaded = Head + 1 };
 static_assert(Loaded + 1 == DraftLoopPlan::kArrivals && InnerOut + 1 == DraftLoopPlan::kProducts);
 

@@ -41,8 +41,8 @@ __device__ ArgMaxPair DraftBlock<T, Narrow>::findBest() const {
 /// Over all columns, in every thread of the first warp.
 template <class T, bool Narrow>
 __device__ float DraftBlock<T, Narrow>::sumExponentials(float largest) const {
-    const int own = p.groupColumns / kWarp; // warps of RowStatistics
-    if (warp() < own) {                     // no more of them than warps
+    const int own = p.groupColumns / kWarp; // warps of RowStatistics, four at most
+    if (warp() < own) {
         float sum = 0.0F;
 #pragma unroll 1
         for (int group = 0; group < p.groups; ++group) {

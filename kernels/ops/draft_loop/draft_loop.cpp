@@ -3,6 +3,7 @@
 
 #include "kernels/core/arguments.h"
 #include "kernels/core/dispatch.h"
+#include "kernels/ops/draft_loop/draft_loop_plan.h"
 #include "kernels/ops/embedding/embedding.h"
 #include "kernels/ops/geglu/geglu.h"
 #include "kernels/ops/row_statistics/row_statistics.h"
@@ -51,8 +52,7 @@ public:
     void run() {
         std::array<std::int32_t, DraftStep::kStateSize> state{};
         toHost(m_op.state, state);
-        const std::int64_t positions =
-            positionsOf(m_op.positions, m_op.layers.front().keys.shape[0]);
+        const std::int64_t positions = draftPositions(m_op.positions, m_op.layers.front().keys);
         if (!isInRange(state, positions)) {
             state[DraftStep::Go] = 0;
             toDevice(state, m_op.state);
@@ -77,9 +77,6 @@ public:
     }
 
 private:
-    static std::int64_t positionsOf(std::int64_t wanted, std::int64_t capacity) {
-        return wanted > 0 ? std::min(wanted, capacity) : capacity;
-    }
     void toHost(ConstView from, std::span<std::int32_t> to) {
         copy(m_context, from, viewOf(to, from.shape));
     }
@@ -93,8 +90,7 @@ private:
         const std::int64_t length = state[DraftStep::Length];
         return fed >= 1 && fed <= m_op.ids.shape[0] && count >= 0 && count < m_op.rows.shape[0] &&
                length >= 0 && length + fed <= positions && source[0] >= 1 &&
-               source[0] <=
-                   positionsOf(m_op.sourcePositions, m_op.layers.front().sourceKeys.shape[0]);
+               source[0] <= draftPositions(m_op.sourcePositions, m_op.layers.front().sourceKeys);
     }
     void multiply(
         ConstView x, ConstView gamma, ConstView w, TensorView y,

@@ -53,7 +53,7 @@ struct DraftLoop {
 /// @note A state or a length out of range, also one for which the caches have no room, writes no
 ///       row and does not go on; a draft ends behind the last position that it may use.
 /// @throws InputError when shapes, dtypes or devices do not fit; on a GPU Unsupported for what
-///         draftLoopBlocks says 0 to.
+///         draftLoopBlocks says 0 to, and DeviceError for 16 blocks where it says 8.
 void run(ExecContext& context, const DraftLoop& op);
 
 /// Blocks of the cluster that holds these weights and caches in its shared memory: 16 where the GPU

@@ -2,7 +2,6 @@
 #include "kernels/ops/draft_loop/draft_choice.cuh"
 
 #include <algorithm>
-#include <atomic>
 #include <string>
 
 namespace lathe::cuda {
@@ -10,6 +9,9 @@ namespace lathe::cuda {
 namespace {
 
 using Plan = DraftLoopPlan;
+static_assert(
+    Plan::kStatisticsThreads == kStatisticsThreads && Plan::kOctet == kOctet &&
+    Plan::kAttentionWarps == kAttentionWarps && Plan::kWarp == kWarp);
 using Of = RowsCopy::Of;
 
 template <class T, bool Narrow>
@@ -116,12 +118,6 @@ LoopArguments<T> argumentsOf(const DraftLoop& op, const Plan& plan) {
     return a;
 }
 
-int attributeOf(cudaDeviceAttr attribute, int device) {
-    int value = 0;
-    check(cudaDeviceGetAttribute(&value, attribute, device), "cudaDeviceGetAttribute");
-    return value;
-}
-
 /// Calls body with the kernel for an op.
 template <class Body>
 void withKernel(const DraftLoop& op, Body&& body) {
@@ -137,10 +133,8 @@ void withKernel(const DraftLoop& op, Body&& body) {
 
 /// Lets a kernel have clusters of 16 and all the shared memory there is.
 template <class T>
-void prepare(void (*kernel)(LoopArguments<T>), int device) {
-    allowShared(
-        kernel,
-        static_cast<std::size_t>(attributeOf(cudaDevAttrMaxSharedMemoryPerBlockOptin, device)));
+void prepare(ExecContext& context, void (*kernel)(LoopArguments<T>)) {
+    allowShared(kernel, static_cast<std::size_t>(context.cuda()->mostShared));
     check(
         cudaFuncSetAttribute(
             reinterpret_cast<const void*>(kernel), cudaFuncAttributeNonPortableClusterSizeAllowed,
@@ -170,14 +164,13 @@ bool fits(void (*kernel)(LoopArguments<T>), int blocks, int bytes) {
 } // namespace
 
 int draftLoopBlocks(ExecContext& context, const DraftLoop& op) {
-    const int device = context.cuda()->device;
     if (!context.cuda()->overlaps) { // not Hopper, or code that was not built for it
         return 0;
     }
-    const int most = attributeOf(cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+    const int most = context.cuda()->mostShared;
     int found = 0;
     withKernel(op, [&](auto, auto* kernel) {
-        prepare(kernel, device);
+        prepare(context, kernel);
         for (const int blocks : {16, 8}) {
             const std::optional<Plan> plan = planDraftLoop(op, blocks);
             if (found == 0 && plan && plan->bytes <= most && fits(kernel, blocks, plan->bytes)) {
@@ -191,15 +184,13 @@ int draftLoopBlocks(ExecContext& context, const DraftLoop& op) {
 void launch(ExecContext& context, const DraftLoop& op) {
     const std::optional<Plan> plan =
         op.blocks > 0 ? planDraftLoop(op, op.blocks) : std::optional<Plan>();
-    const int device = context.cuda()->device;
-    if (!plan || !context.cuda()->overlaps ||
-        plan->bytes > attributeOf(cudaDevAttrMaxSharedMemoryPerBlockOptin, device)) {
+    if (!plan || !context.cuda()->overlaps || plan->bytes > context.cuda()->mostShared) {
         throw Unsupported(
             "draft_loop: " + std::to_string(op.blocks) +
             " blocks of this GPU do not hold the decoder; draft step by step");
     }
     withKernel(op, [&](auto zero, auto* kernel) {
-        prepare(kernel, device);
+        prepare(context, kernel);
         launchOverlapped(
             context, "draft_loop", kernel,
             {.grid = dim3(static_cast<unsigned>(plan->blocks)),

@@ -9,11 +9,8 @@ namespace lathe {
 
 namespace {
 
-constexpr std::int64_t kColumnsOfStatistics = 1024; ///< threads of RowStatistics
-constexpr std::int64_t kOctet = 8;                  ///< neighbouring columns in one load
-constexpr std::int64_t kMostHeadDim = 128;
 constexpr std::int64_t kMostTokens = 64, kMostRows = 256;
-constexpr std::int64_t kAttentionWarps = 8, kWarp = 32, kMostBlocks = 32;
+constexpr std::int64_t kOctet = DraftLoopPlan::kOctet; ///< neighbouring columns in one load
 
 bool isAligned(const ConstView& view) {
     return view.empty() || reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0;
@@ -42,8 +39,8 @@ bool takes(const DraftLoop& op, int blocks) {
     const DraftLoop::Layer& first = op.layers.front();
     const std::int64_t headDim = first.keys.shape[2], inner = first.in.shape[0];
     const DType dtype = op.embedding.dtype;
-    return blocks >= 1 && kMostBlocks % blocks == 0 && headDim % 4 == 0 &&
-           headDim <= kMostHeadDim && op.embedding.shape[1] % kOctet == 0 &&
+    return (blocks == 8 || blocks == 16) && headDim % 4 == 0 &&
+           headDim <= DraftLoopPlan::kMostHeadDim && op.embedding.shape[1] % kOctet == 0 &&
            first.q.shape[0] % kOctet == 0 && inner % kOctet == 0 && op.head.dtype == dtype &&
            isAligned(op.head) && isAligned(op.finalNorm) && op.ids.shape[0] <= kMostTokens &&
            op.rows.shape[0] <= kMostRows &&
@@ -100,13 +97,13 @@ void placeAll(DraftLoopPlan& plan, std::int64_t element) {
     places.floats(plan.control, DraftLoopPlan::kIds + plan.tokens);
     places.floats(plan.rows, std::int64_t{4} * plan.most);
     places.floats(plan.best, std::int64_t{2} * plan.blocks);
-    places.floats(plan.sums, kWarp);
+    places.floats(plan.sums, DraftLoopPlan::kWarp);
     places.floats(plan.hiddens, std::int64_t{3} * plan.hidden);
     places.floats(plan.mixed, std::int64_t{2} * plan.heads * plan.headDim);
     places.floats(plan.inners, plan.inner);
     places.floats(plan.ups, plan.gated ? plan.blockInner : 0);
     places.floats(plan.query, own);
-    places.floats(plan.parts, kAttentionWarps * plan.headDim + 1);
+    places.floats(plan.parts, std::int64_t{DraftLoopPlan::kAttentionWarps} * plan.headDim + 1);
     places.floats(plan.scores, std::max(plan.positions, plan.sourcePositions));
     places.floats(plan.logits, columns);
     places.floats(plan.finalNorm, plan.hidden);
@@ -119,11 +116,20 @@ void placeAll(DraftLoopPlan& plan, std::int64_t element) {
     plan.bytes = layers;
 }
 
-std::int64_t positionsOf(std::int64_t wanted, const ConstView& cache) {
-    return wanted > 0 ? std::min(wanted, cache.shape[0]) : cache.shape[0];
+/// A block that no other waits for within a layer could be a layer behind them, and what comes for
+/// the next one would be taken for what it still waits for. With several heads each block waits for
+/// those of the other heads, and with one for those that have outputs.
+bool isLeftBehind(const DraftLoopPlan& plan) {
+    const int before = plan.blocks - 1; // than the last one
+    return plan.heads == 1 && before * plan.blockHidden >= plan.hidden &&
+           before * plan.blockInner >= plan.inner;
 }
 
 } // namespace
+
+std::int64_t draftPositions(std::int64_t wanted, const ConstView& cache) {
+    return wanted > 0 ? std::min(wanted, cache.shape[0]) : cache.shape[0];
+}
 
 std::optional<DraftLoopPlan> planDraftLoop(const DraftLoop& op, int blocks) {
     if (!takes(op, blocks)) {
@@ -143,21 +149,22 @@ std::optional<DraftLoopPlan> planDraftLoop(const DraftLoop& op, int blocks) {
         .inner = size(first.in.shape[0]),
         .columns = size(op.columns),
         .vocabulary = size(op.embedding.shape[0]),
-        .positions = size(positionsOf(op.positions, first.keys)),
-        .sourcePositions = size(positionsOf(op.sourcePositions, first.sourceKeys)),
+        .positions = size(draftPositions(op.positions, first.keys)),
+        .sourcePositions = size(draftPositions(op.sourcePositions, first.sourceKeys)),
         .most = size(op.rows.shape[0]),
         .tokens = size(op.ids.shape[0])};
     plan.teams = std::min(plan.heads, blocks);
     plan.blockHeads = share(plan.heads);
     plan.blockHidden = share(plan.hidden);
     plan.blockInner = share(plan.inner);
-    plan.groupColumns = size(kColumnsOfStatistics / blocks);
-    plan.groups = size((op.columns + kColumnsOfStatistics - 1) / kColumnsOfStatistics);
+    constexpr int kThreads = DraftLoopPlan::kStatisticsThreads;
+    plan.groupColumns = kThreads / blocks;
+    plan.groups = size((op.columns + kThreads - 1) / kThreads);
     plan.gated = op.activation != DraftLoop::Activation::Relu;
     constexpr int kCopiesOfLayer = 8, kCopiesOfHead = 4;
     const int copies =
         plan.layers * (kCopiesOfLayer + kCopiesOfHead * plan.blockHeads) + plan.groups + 1;
-    if (copies > DraftLoopPlan::kMostCopies) {
+    if (copies > DraftLoopPlan::kMostCopies || isLeftBehind(plan)) {
         return std::nullopt;
     }
     placeAll(plan, static_cast<std::int64_t>(sizeOf(op.embedding.dtype)));

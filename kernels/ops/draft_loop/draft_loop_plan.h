@@ -43,10 +43,16 @@ struct DraftLoopPlan {
     static constexpr int kArrivals = 9;
     /// Matrices, or heads of them, that a block copies.
     static constexpr int kMostCopies = 64;
+    /// Of the kernel's orders of summation, by which the memory is laid out.
+    static constexpr int kStatisticsThreads = 1024, kOctet = 8, kAttentionWarps = 8, kWarp = 32;
+    static constexpr int kMostHeadDim = 4 * kWarp;
 };
 
+/// Of `wanted` leading rows of a cache, those that there are; all where none are wanted.
+std::int64_t draftPositions(std::int64_t wanted, const ConstView& cache);
+
 /// None for shapes, types or alignments that the kernel does not take, whatever the memory.
-/// @param blocks a power of two up to 32
+/// @param blocks 8 or 16
 std::optional<DraftLoopPlan> planDraftLoop(const DraftLoop& op, int blocks);
 
 } // namespace lathe

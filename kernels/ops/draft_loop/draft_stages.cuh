@@ -177,7 +177,7 @@ __device__ inline int orderedBits(float value) {
     return bits ^ ((bits >> 31) & 0x7fffffff);
 }
 
-/// The largest of the warp's values, none of which is less than `least`, or any number.
+/// The largest of the warp's values; those that are not numbers count as orderedBits has them.
 __device__ inline float largestOf(float value) {
     const int bits = __reduce_max_sync(0xffffffffU, orderedBits(value));
     return __int_as_float(bits ^ ((bits >> 31) & 0x7fffffff));

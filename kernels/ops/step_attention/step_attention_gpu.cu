@@ -18,6 +18,8 @@ constexpr int kKeysOfBlock = kThreads / kKeyLanes;
 /// Most bytes of keys and values of a head that are held in shared memory: the block of a product
 /// still finds room beside them.
 constexpr int kMostHeldBytes = 160 * 1024;
+/// At least what the kernels declare by themselves.
+constexpr int kDeclaredBytes = (kMostHeadDim + kMostParts + kWarp) * 4;
 
 struct StepArguments {
     const float *q, *k, *v; ///< k, v null: a source
@@ -427,12 +429,16 @@ __global__ void __launch_bounds__(kThreads) stepAttentionAnyKernel(const StepArg
     addParts(parts, count, a.headDim, weight, y);
 }
 
-/// Rows of the cache that are held in shared memory: all blocks should be there at once.
-int heldRows(ExecContext& context, const StepArguments& a, int rows) {
-    const int together = (a.heads * rows - 1) / context.cuda()->multiprocessors + 1;
+/// Rows of the cache that are held in shared memory beside others: all blocks should be there at
+/// once.
+int heldRows(ExecContext& context, const StepArguments& a, int rows, int othersBytes) {
+    const ExecContext::CudaState& gpu = *context.cuda();
+    const int room = gpu.mostShared - kDeclaredBytes - othersBytes;
+    const int together = (a.heads * rows - 1) / gpu.multiprocessors + 1;
     const int rowBytes = 2 * a.headDim * static_cast<int>(sizeof(float));
     const int capacity = (a.capacity + kWarps - 1) / kWarps * kWarps;
-    return std::min(capacity, kMostHeldBytes / together / rowBytes / kWarps * kWarps);
+    const int bytes = std::clamp(room, 0, kMostHeldBytes / together);
+    return std::min(capacity, bytes / rowBytes / kWarps * kWarps);
 }
 
 } // namespace
@@ -477,7 +483,9 @@ void launch(ExecContext& context, const StepAttention& op) {
         kernel = headDim <= kWarp       ? stepAttentionKernel<1>
                  : headDim <= 2 * kWarp ? stepAttentionKernel<2>
                                         : stepAttentionKernel<4>;
-        a.most = context.cuda()->overlaps ? heldRows(context, a, static_cast<int>(rows)) : 0;
+        const auto others = static_cast<int>((scores + turned) * sizeof(float));
+        a.most =
+            context.cuda()->overlaps ? heldRows(context, a, static_cast<int>(rows), others) : 0;
     }
     const LaunchShape shape{
         .grid = dim3(static_cast<unsigned>(heads), rows),
