@@ -86,13 +86,21 @@ struct InputFiles {
             if (param.isNamed(name)) {
                 return;
             }
+            std::error_code unreadable;
             LATHE_CHECK(
-                std::filesystem::is_regular_file(name), "--" + param.flagName() + " " + name +
-                                                            " is no file and none of " +
-                                                            joined(param.choices));
+                std::filesystem::is_regular_file(name, unreadable),
+                "--" + param.flagName() + " " + name + " is no file and none of " +
+                    joined(param.choices));
         }
-        if (!hashes.contains(name)) {
-            hashes[name] = hashPath(model ? resolveModel(name) : std::filesystem::path(name), poll);
+        try {
+            if (!hashes.contains(name)) {
+                hashes[name] =
+                    hashPath(model ? resolveModel(name) : std::filesystem::path(name), poll);
+            }
+        } catch (const std::filesystem::filesystem_error& e) { // a folder that may not be entered
+            throw InputError(
+                "--" + param.flagName() + " " + name + " cannot be read (" + e.code().message() +
+                ")");
         }
     }
     void add(const std::filesystem::path& path, const std::function<void()>& poll) {

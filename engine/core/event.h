@@ -47,8 +47,8 @@ struct TokenDecoded {
     double microseconds = 0;
 };
 
-/// What happened while two models decoded a text, as it happens. The log of the whole is in the
-/// cell's metrics; times here are without the encoders'.
+/// What happens while two models decode a text; in decode.once, in its first pass. The record is
+/// the log in the cell's metrics, of the fastest pass; times here are without the encoders'.
 struct DecodeStep {
     DecodeEvent event;
     std::string piece;         ///< of `event.token`, as the vocabulary spells it; empty: none

@@ -49,6 +49,9 @@ std::string checkText(const ParamSpec& spec, const Json& value) {
     if (spec.required && text.empty()) {
         return "must not be empty";
     }
+    if (spec.kind == ParamKind::File && !spec.choices.empty() && text.empty()) {
+        return "must be a file or one of " + joined(spec.choices) + ", not empty";
+    }
     const bool isPlain = spec.isNamed(text) && !text.ends_with(kFileChoice);
     if (spec.kind == ParamKind::Choice && !isPlain && choiceFile(spec, text).empty()) {
         return "must be one of " + joined(spec.choices) + ", not '" + text + "'";

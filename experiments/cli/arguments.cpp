@@ -2,6 +2,7 @@
 #include "experiments/cli/arguments.h"
 
 #include "engine/core/error.h"
+#include "engine/core/param_path.h"
 #include "experiments/model_cache.h"
 
 #include <CLI/CLI.hpp>
@@ -35,30 +36,13 @@ bool isModelPath(const std::filesystem::path& path) {
             resolveModel(path.string()) == std::filesystem::absolute(path));
 }
 
-/// Files are stored by their full path: a run is repeated from another folder, or by the window.
-Json withFullPath(const ParamSpec& param, Json value) {
-    if (!value.is_string() || value.get_ref<const std::string&>().empty()) {
-        return value;
+/// Models in files, too, are stored by their full path.
+Json storedValue(const ParamSpec& param, Json value) {
+    if (param.kind == ParamKind::Model && value.is_string() &&
+        isModelPath(value.get_ref<const std::string&>())) {
+        return fullPath(value.get<std::string>());
     }
-    const auto text = value.get<std::string>();
-    if (param.kind == ParamKind::File && param.isNamed(text)) {
-        return value;
-    }
-    if (const std::string named = choiceFile(param, text); !named.empty()) {
-        const std::string beginning = text.substr(0, text.size() - named.size());
-        return beginning + std::filesystem::absolute(named).lexically_normal().string();
-    }
-    const std::filesystem::path path(text);
-    const bool file = param.kind == ParamKind::File || param.kind == ParamKind::Folder;
-    if (!file && !(param.kind == ParamKind::Model && isModelPath(path))) {
-        return value;
-    }
-    // "folder/" names the same model as "folder", and the Spec says so.
-    std::filesystem::path full = std::filesystem::absolute(path).lexically_normal();
-    if (!full.has_filename()) {
-        full = full.parent_path();
-    }
-    return full.string();
+    return withFullPath(param, std::move(value));
 }
 
 void setParam(Spec& spec, const ParamSpec& param, const std::string& text) {
@@ -66,7 +50,7 @@ void setParam(Spec& spec, const ParamSpec& param, const std::string& text) {
         param.sweep ? splitList(text) : std::vector<std::string>{text};
     Json values = Json::array();
     for (const std::string& one : texts) {
-        values.push_back(withFullPath(param, parseValue(param, one)));
+        values.push_back(storedValue(param, parseValue(param, one)));
     }
     if (values.size() > 1) {
         spec.sweep[param.name] = std::move(values);

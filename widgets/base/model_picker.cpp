@@ -81,8 +81,8 @@ bool continuesText(const ModelInfo& info) {
 
 } // namespace
 
-ModelPicker::ModelPicker(PanelContext& context, Kinds kinds, QWidget* parent)
-    : QWidget(parent), m_context(context), m_kinds(kinds), m_box(new ElidingBox) {
+ModelPicker::ModelPicker(PanelContext& context, Kinds kinds, Need need, QWidget* parent)
+    : QWidget(parent), m_context(context), m_kinds(kinds), m_need(need), m_box(new ElidingBox) {
     auto* row = new QHBoxLayout(this);
     row->setContentsMargins(0, 0, 0, 0);
     row->addWidget(m_box);
@@ -99,6 +99,9 @@ ModelPicker::ModelPicker(PanelContext& context, Kinds kinds, QWidget* parent)
 void ModelPicker::fill() {
     const QSignalBlocker quiet(m_box);
     m_box->clear();
+    if (m_need == Need::OneOrNone) {
+        m_box->addItem(tr("None"), QString());
+    }
     bool found = false;
     for (const ModelInfo& info : m_context.models()) {
         if (m_kinds == Kinds::ContinueText && !continuesText(info)) {
@@ -174,7 +177,7 @@ void ModelPicker::setModel(const std::string& model) {
 
 QString ModelPicker::problem() const {
     if (m_model.empty()) {
-        return tr("choose a model");
+        return m_need == Need::OneOrNone ? QString() : tr("choose a model");
     }
     for (const ModelInfo& info : m_context.models()) {
         if (info.name == m_model) {

@@ -11,15 +11,17 @@ namespace lathe {
 
 class PanelContext;
 
-/// Chooses a model that continues text, or any where translators are possible: bundled ones, those in the Hugging Face cache, and the
-/// user's own, with the two entries that open a folder or a GGUF file. A model that cannot be used
-/// is shown with its reason.
+/// Chooses a model that continues text, or any where translators are possible: bundled ones, those
+/// in the Hugging Face cache, and the user's own, with the two entries that open a folder or a GGUF
+/// file; where none is needed, also none. A model that cannot be used is shown with its reason.
 class ModelPicker : public QWidget {
     Q_OBJECT
 public:
     enum class Kinds { ContinueText, Any };
+    enum class Need { One, OneOrNone };
     explicit ModelPicker(
-        PanelContext& context, Kinds kinds = Kinds::ContinueText, QWidget* parent = nullptr);
+        PanelContext& context, Kinds kinds = Kinds::ContinueText, Need need = Need::One,
+        QWidget* parent = nullptr);
 
     /// What `--model` takes; empty when nothing is chosen.
     std::string model() const { return m_model; }
@@ -37,6 +39,7 @@ private:
 
     PanelContext& m_context;
     Kinds m_kinds;
+    Need m_need;
     QComboBox* m_box;
     std::string m_model;
 };

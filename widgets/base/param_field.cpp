@@ -2,6 +2,7 @@
 #include "widgets/base/param_field.h"
 
 #include "engine/core/error.h"
+#include "engine/core/param_path.h"
 #include "widgets/base/chips_editor.h"
 #include "widgets/base/model_picker.h"
 #include "widgets/base/theme.h"
@@ -89,9 +90,11 @@ QWidget* ParamField::makeEditor(PanelContext& context) {
     switch (m_param.kind) {
     case ParamKind::Model:
         m_model = new ModelPicker(
-            context, std::ranges::find(m_param.choices, kTranslates) != m_param.choices.end()
-                         ? ModelPicker::Kinds::Any
-                         : ModelPicker::Kinds::ContinueText);
+            context,
+            std::ranges::find(m_param.choices, kTranslates) != m_param.choices.end()
+                ? ModelPicker::Kinds::Any
+                : ModelPicker::Kinds::ContinueText,
+            m_param.required ? ModelPicker::Need::One : ModelPicker::Need::OneOrNone);
         connect(m_model, &ModelPicker::edited, this, &ParamField::edited);
         return m_model;
     case ParamKind::Flag:
@@ -104,6 +107,7 @@ QWidget* ParamField::makeEditor(PanelContext& context) {
             m_choice->addItem(QString::fromStdString(choice));
         }
         connect(m_choice, &QComboBox::currentIndexChanged, this, &ParamField::edited);
+        m_choice->installEventFilter(this);
         return m_choice;
     case ParamKind::File:
     case ParamKind::Folder:
@@ -121,6 +125,8 @@ QWidget* ParamField::makeLine(bool file, bool folder) {
         m_names->setInsertPolicy(QComboBox::NoInsert);
         m_names->setAccessibleName(paramTitle(m_param));
         m_names->setLineEdit(m_line);
+        m_names->setCompleter(nullptr); // it would change the text without a word
+        m_names->installEventFilter(this);
         for (const std::string& choice : m_param.choices) {
             m_names->addItem(QString::fromStdString(choice));
         }
@@ -182,7 +188,7 @@ std::vector<Json> ParamField::values() const {
         return {};
     }
     try {
-        return {parseValue(m_param, text)};
+        return {withFullPath(m_param, parseValue(m_param, text))};
     } catch (const InputError&) {
         return {};
     }
@@ -206,8 +212,20 @@ void ParamField::setValues(const std::vector<Json>& values) {
         }
         m_choice->setCurrentIndex(std::max(0, m_choice->findText(text)));
     } else {
-        m_line->setText(QString::fromStdString(valueText(first)));
+        const QString text = QString::fromStdString(valueText(first));
+        if (m_names != nullptr) {
+            m_names->setCurrentIndex(m_names->findText(text)); // none for a path
+        }
+        m_line->setText(text);
     }
+}
+
+bool ParamField::eventFilter(QObject* watched, QEvent* event) {
+    if (event->type() == QEvent::Wheel && (watched == m_choice || watched == m_names)) {
+        event->ignore(); // it scrolls the form; lists open to be chosen from
+        return true;
+    }
+    return QWidget::eventFilter(watched, event);
 }
 
 QString ParamField::problem() const {

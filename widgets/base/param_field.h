@@ -41,6 +41,7 @@ signals:
 
 private:
     void changeEvent(QEvent* event) override;
+    bool eventFilter(QObject* watched, QEvent* event) override;
     void paintProblem();
     QString helpText() const;
     QWidget* makeEditor(PanelContext& context);

@@ -15,6 +15,7 @@ class ModelPickerTest : public QObject {
 private slots:
     void cachedModelsHaveTheirNames();
     void takesTheFirstModel();
+    void takesNoneWhereNoneIsNeeded();
     void waitsForTheEngine();
     void tellsWhyAModelCannotBeUsed();
     void keepsAModelThatIsNotListedYet();
@@ -29,6 +30,22 @@ void ModelPickerTest::takesTheFirstModel() {
     QVERIFY(box->currentText().contains(QStringLiteral("bundled")));
     QVERIFY(box->findText(QStringLiteral("Open folder…")) >= 0);
     QVERIFY(box->findText(QStringLiteral("Open GGUF file…")) >= 0);
+}
+
+void ModelPickerTest::takesNoneWhereNoneIsNeeded() {
+    test::FakeContext context;
+    ModelPicker picker(context, ModelPicker::Kinds::Any, ModelPicker::Need::OneOrNone);
+    QVERIFY(picker.model().empty());
+    QVERIFY(picker.problem().isEmpty());
+    auto* box = picker.findChild<QComboBox*>();
+    QCOMPARE(box->currentText(), QStringLiteral("None"));
+    picker.setModel("lm-little");
+    QCOMPARE(box->currentData().toString(), QStringLiteral("lm-little"));
+    box->setCurrentIndex(0);
+    emit box->activated(0);
+    QVERIFY(picker.model().empty());
+    emit context.modelsChanged(); // filled again
+    QVERIFY(picker.model().empty());
 }
 
 void ModelPickerTest::waitsForTheEngine() {

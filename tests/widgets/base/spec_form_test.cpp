@@ -5,10 +5,13 @@
 #include "tests/widgets/base/fake_context.h"
 #include "widgets/base/param_field.h"
 
+#include <QApplication>
 #include <QComboBox>
+#include <QDir>
 #include <QLabel>
 #include <QLineEdit>
 #include <QSignalSpy>
+#include <QWheelEvent>
 
 namespace lathe {
 
@@ -92,6 +95,22 @@ void SpecFormTest::namesStandBesideFiles() {
     spec.params = {{"preset", "/tmp/own preset.json"}};
     form.setSpec(spec);
     QCOMPARE(form.spec().params.at("preset"), Json("/tmp/own preset.json"));
+    QCOMPARE(names->currentIndex(), -1); // no name of the list
+    QVERIFY(names->completer() == nullptr);
+    QWheelEvent wheel(
+        {5, 5}, names->mapToGlobal(QPointF(5, 5)), {}, {0, -120}, Qt::NoButton, Qt::NoModifier,
+        Qt::NoScrollPhase, false);
+    QApplication::sendEvent(names, &wheel);
+    QCOMPARE(form.spec().params.at("preset"), Json("/tmp/own preset.json"));
+    spec.params = {{"preset", "paper"}};
+    form.setSpec(spec);
+    QCOMPARE(names->currentIndex(), 1);
+    auto* line = names->lineEdit();
+    line->selectAll();
+    QTest::keyClicks(line, QStringLiteral("own/../tuned.json")); // stored by its full path
+    QCOMPARE(
+        form.spec().params.at("preset").get<std::string>(),
+        QDir::current().filePath(QStringLiteral("tuned.json")).toStdString());
 }
 
 void SpecFormTest::oneValueOfASweepIsAParameter() {
