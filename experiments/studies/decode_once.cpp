@@ -3,6 +3,7 @@
 #include "engine/core/json_number.h"
 #include "experiments/decode_pair.h"
 #include "experiments/decoded_metrics.h"
+#include "experiments/fastest_pass.h"
 #include "experiments/metrics.h"
 #include "experiments/strategy_comparison.h"
 #include "experiments/studies/decode_params.h"
@@ -64,24 +65,6 @@ void warmUp(DecodePair& pair, PairRequest request, const Strategy& strategy) {
     pair.decode(request, strategy);
     pair.decode(request, {bigAlone()});
 }
-
-/// The fastest pass so far of a text, which is the same each time.
-class FastestPass {
-public:
-    explicit FastestPass(PairText first) : m_fastest(std::move(first)) {}
-    /// @return nanoseconds that the pass took
-    std::int64_t add(PairText pass) {
-        const std::int64_t took = pass.decoded.wallNs;
-        if (took < m_fastest.decoded.wallNs) {
-            m_fastest = std::move(pass);
-        }
-        return took;
-    }
-    const PairText& get() const { return m_fastest; }
-
-private:
-    PairText m_fastest;
-};
 
 class DecodeOnce : public Study {
 public:

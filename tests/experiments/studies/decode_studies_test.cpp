@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/core/decode_log.h"
 #include "engine/decode/bild.h"
+#include "experiments/fastest_pass.h"
 #include "tests/experiments/studies/recording_sink.h"
 #include "tests/support/lathe_test.h"
 
@@ -27,6 +28,7 @@ private slots:
     void gridsShareTheirBaseline();
     void tunedPresetsAreRead();
     void alignmentDataHaveTheBigModelsOutputs();
+    void theFastestPassCounts();
     void badInputIsRefused_data();
     void badInputIsRefused();
 
@@ -218,6 +220,20 @@ void DecodeStudiesTest::alignmentDataHaveTheBigModelsOutputs() {
     QVERIFY(!std::filesystem::exists(out + ".part"));
 }
 
+void DecodeStudiesTest::theFastestPassCounts() {
+    const auto pass = [](std::int64_t ns, TokenId first) {
+        PairText text;
+        text.decoded.tokens = {first};
+        text.decoded.wallNs = ns;
+        return text;
+    };
+    FastestPass fastest(pass(30, 1));
+    QCOMPARE(fastest.add(pass(20, 2)), std::int64_t(20));
+    QCOMPARE(fastest.add(pass(40, 3)), std::int64_t(40));
+    QCOMPARE(fastest.get().decoded.wallNs, std::int64_t(20));
+    QCOMPARE(fastest.get().decoded.tokens, std::vector<TokenId>{2});
+}
+
 void DecodeStudiesTest::badInputIsRefused_data() {
     QTest::addColumn<QString>("study");
     QTest::addColumn<QString>("params");
@@ -238,7 +254,12 @@ void DecodeStudiesTest::badInputIsRefused_data() {
     row("empty source", "decode.once", {{"source", ""}}, "source");
     row("long source", "decode.once", {{"source", words}}, "tokens");
     row("preset", "decode.once", {{"source", "x"}, {"preset", "loose"}}, "--preset loose");
-    row("vocabularies", "decode.once", {{"source", "x"}, {"little", "lm-little"}}, "lm-little");
+    row("no preset", "decode.once", {{"source", "x"}, {"preset", ""}}, "preset");
+    row("long preset", "decode.once", {{"source", "x"}, {"preset", std::string(300, 'p')}},
+        "none of strict");
+    row("long name", "decode.compare", {{"source", std::string(300, 's')}, {"reference", one}},
+        "--source");
+    row("kinds", "decode.once", {{"source", "x"}, {"little", "lm-little"}}, "lm-little");
     row("out", "decode.once", {{"source", "x"}, {"out", file("log.txt").string()}}, ".csv");
 }
 

@@ -55,6 +55,15 @@ private slots:
         QVERIFY(metrics.at("memory_bytes").get<int>() > 4 * 36688);
         QCOMPARE(metrics.at("tokenizer").at("size").get<int>(), 10);
     }
+    void pairsNeedOneVocabulary() {
+        const auto run = runToEnd(specOf(
+            "decode.once",
+            {{"big", "translate-big"}, {"little", folder().string()}, {"source", "ab"}}));
+        QCOMPARE(run.exitStatus, 2);
+        QVERIFY2(
+            run.last.message.find("the vocabularies of") != std::string::npos,
+            run.last.message.c_str());
+    }
     void otherStudiesRefuseIt() {
         const auto run = runToEnd(specOf("lm.perplexity", {{"model", folder().string()}}));
         QCOMPARE(run.exitStatus, 2);
