@@ -7,6 +7,7 @@
 #include "widgets/base/panel.h"
 #include "widgets/base/spec_form.h"
 #include "widgets/decode/decode_run.h"
+#include "widgets/decode/drafter_text.h"
 
 #include <QApplication>
 #include <QClipboard>
@@ -173,10 +174,12 @@ QString DecodeControls::problem() const {
         return tr("Type a text, or choose an example.");
     }
     std::vector<Diagnostic> problems;
-    static_cast<void>(m_form->spec(&problems));
+    const Json params = m_form->spec(&problems).params;
     std::erase_if(problems, [](const Diagnostic& one) { return one.param == "source"; });
     if (problems.empty()) {
-        return {};
+        return needsLittle(textOf(params, "strategy")) && textOf(params, "little").empty()
+                   ? tr("Choose the little model that drafts.")
+                   : QString();
     }
     const QString param = QString::fromStdString(problems.front().param);
     const QString message = QString::fromStdString(problems.front().message);

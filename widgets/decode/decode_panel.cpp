@@ -5,6 +5,7 @@
 #include "widgets/base/followed_run.h"
 #include "widgets/base/state_view.h"
 #include "widgets/decode/decode_controls.h"
+#include "widgets/decode/drafter_text.h"
 #include "widgets/decode/live_view.h"
 #include "widgets/decode/pareto_view.h"
 #include "widgets/decode/replay_bar.h"
@@ -240,6 +241,8 @@ bool DecodePanel::showRun(qint64 runId) {
 
 bool DecodePanel::editSpec(const Spec& spec) {
     if (m_pareto->editSpec(spec)) {
+        m_controls->setDraft(m_pareto->sharedBack(spec, m_controls->draft()));
+        m_pareto->setDraft(m_controls->draft());
         m_views->setCurrentWidget(m_pareto);
         return true;
     }
@@ -317,10 +320,12 @@ void DecodePanel::stop() {
     }
 }
 
-/// The shown run with these thresholds in place of its own.
+/// The shown run with these thresholds in place of its own, or in place of a strategy without any.
 Spec DecodePanel::withThresholds(const Thresholds& thresholds) const {
     Spec spec = m_run.spec();
-    spec.params["strategy"] = "bild";
+    if (!hasThresholds(textOf(spec.params, "strategy"))) {
+        spec.params["strategy"] = kLittleDrafts;
+    }
     spec.params["alpha_fb"] = thresholds.fallback;
     spec.params["alpha_rb"] = thresholds.rollback;
     spec.params.erase("out");
@@ -336,8 +341,9 @@ void DecodePanel::moveThresholds(const Thresholds& thresholds, bool done) {
     if (!m_run.isMeasured()) {
         return; // the lines stand where the next run will have them
     }
+    const std::string strategy = textOf(m_run.spec().params, "strategy");
     if (thresholdsOf(m_run.metrics()) == thresholds &&
-        textOf(m_run.spec().params, "strategy") == "bild") {
+        (strategy.empty() || hasThresholds(strategy))) {
         showMeasured();
         return;
     }

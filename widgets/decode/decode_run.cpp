@@ -3,8 +3,8 @@
 
 #include "engine/core/error.h"
 #include "widgets/base/followed_run.h"
-#include "widgets/base/model_name.h"
 #include "widgets/base/run_table_model.h"
+#include "widgets/decode/drafter_text.h"
 
 #include <QCoreApplication>
 
@@ -19,10 +19,6 @@ namespace {
 constexpr int kEventPage = 10000;
 
 QString tr(const char* text) { return QCoreApplication::translate("DecodeRun", text); }
-
-QString modelText(const Spec& spec, const char* param) {
-    return shortModelName(QString::fromStdString(textOf(spec.params, param)));
-}
 
 } // namespace
 
@@ -142,8 +138,9 @@ QString DecodeRun::source() const {
 
 QString DecodeRun::headline() const {
     QStringList parts{tr("Run %1").arg(m_id)};
-    parts << tr("%1 + %2").arg(modelText(m_spec, "big"), modelText(m_spec, "little"));
-    if (const std::string strategy = textOf(m_spec.params, "strategy"); !strategy.empty()) {
+    const std::string strategy = textOf(m_spec.params, "strategy");
+    parts << pairText(m_spec.params, strategy);
+    if (!strategy.empty()) {
         parts << QString::fromStdString(strategy);
     }
     parts << (m_cancelling ? tr("cancelling…") : runStateText(m_state));

@@ -313,7 +313,7 @@ std::map<HandOver, int> DecodeStory::handOvers() const {
     HandOver cause = HandOver::Start;
     for (const DecodeEvent& event : m_log.events) {
         switch (event.kind) {
-        case Kind::Draft: // what neither a fallback nor a cap follows ends the text
+        case Kind::Draft: // of the little model: what neither a fallback nor a cap follows ends
             cause = event.rows > 0 ? HandOver::Tail : HandOver::Copied;
             break;
         case Kind::Fallback:
@@ -323,7 +323,8 @@ std::map<HandOver, int> DecodeStory::handOvers() const {
             cause = HandOver::Cap;
             break;
         case Kind::Verify:
-            ++causes[cause];
+            // The token that ends a text is judged but never read.
+            ++causes[cause == HandOver::Copied && event.kvL < event.n ? HandOver::Tail : cause];
             cause = HandOver::Start;
             break;
         default:

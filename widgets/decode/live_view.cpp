@@ -265,6 +265,17 @@ void LiveView::showFacts() {
 
 void LiveView::resizeEvent(QResizeEvent* event) {
     QWidget::resizeEvent(event);
+    fitFacts();
+}
+
+void LiveView::changeEvent(QEvent* event) {
+    QWidget::changeEvent(event);
+    if (event->type() == QEvent::FontChange) {
+        fitFacts();
+    }
+}
+
+void LiveView::fitFacts() {
     m_factRows = factRows(story(), m_alone, m_isWhatIf, m_facts->width());
     showFacts();
 }

@@ -79,6 +79,8 @@ private:
     void stepTokens(int direction);
     void stepTurns(int direction);
     void resizeEvent(QResizeEvent* event) override;
+    void changeEvent(QEvent* event) override;
+    void fitFacts();
     void showFacts();
     void showTexts();
     void selectLife(int life);

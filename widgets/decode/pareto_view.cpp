@@ -4,10 +4,10 @@
 #include "engine/core/error.h"
 #include "widgets/base/export_button.h"
 #include "widgets/base/fold.h"
-#include "widgets/base/model_name.h"
 #include "widgets/base/panel.h"
 #include "widgets/base/spec_form.h"
 #include "widgets/base/theme.h"
+#include "widgets/decode/drafter_text.h"
 
 #include <QComboBox>
 #include <QHBoxLayout>
@@ -27,9 +27,10 @@ namespace lathe {
 
 namespace {
 
-/// What the grid's own form asks for; all else is of the panel's draft.
-constexpr std::array<const char*, 5> kOwnParams{
-    "source", "reference", "max_texts", "alpha_fb", "alpha_rb"};
+/// What the grid's own form asks for, and what its study fills in; all else is of the panel's
+/// draft.
+constexpr std::array<const char*, 6> kOwnParams{"source",   "reference", "max_texts",
+                                                "alpha_fb", "alpha_rb",  "beside"};
 
 bool isOwn(const std::string& name) {
     return std::ranges::any_of(kOwnParams, [&](const char* own) { return name == own; });
@@ -151,7 +152,7 @@ void ParetoView::setStudy(const StudyInfo* info) {
 
 void ParetoView::setDraft(const Spec& decodeOnce) {
     m_draft = decodeOnce;
-    if (GridPair pair = pairOf(m_draft); pair != m_pair) {
+    if (GridPair pair = gridPair(shared(m_draft), study()); pair != m_pair) {
         m_pair = std::move(pair);
         m_asked = 0;
         refresh();
@@ -169,31 +170,52 @@ void ParetoView::setThresholds(double fallback, double rollback) {
     }
 }
 
-/// A strategy without thresholds has those of the little model beside it.
-GridPair ParetoView::pairOf(const Spec& decodeOnce) const {
-    const ParamSpec* drafter = m_study ? m_study->find("drafter") : nullptr;
-    const std::string strategy = textOf(decodeOnce.params, "strategy");
-    return {
-        textOf(decodeOnce.params, "big"), textOf(decodeOnce.params, "little"),
-        drafter != nullptr && drafter->isNamed(strategy) ? strategy : kLittleDrafts};
-}
-
-/// The draft's params that decode.pareto has, too, and those of its own form.
-Spec ParetoView::wanted() const {
-    Spec spec = m_form->spec();
-    spec.study = kGridStudy;
-    spec.seed = m_draft.seed;
-    spec.device = m_draft.device;
-    spec.target = m_draft.target;
-    spec.threads = m_draft.threads;
-    for (const auto& [name, value] : m_draft.params.items()) {
+/// The draft's params that decode.pareto has, too. A strategy without thresholds has those of the
+/// little model beside it.
+Spec ParetoView::shared(const Spec& decodeOnce) const {
+    Spec spec{
+        .study = kGridStudy,
+        .seed = decodeOnce.seed,
+        .device = decodeOnce.device,
+        .target = decodeOnce.target,
+        .threads = decodeOnce.threads};
+    for (const auto& [name, value] : decodeOnce.params.items()) {
         if (m_study && m_study->find(name) != nullptr && !isOwn(name) && !value.is_null()) {
             spec.params[name] = value;
         }
     }
     if (m_study && m_study->find("drafter") != nullptr) {
-        spec.params["drafter"] = m_pair.drafter;
+        const std::string strategy = textOf(decodeOnce.params, "strategy");
+        spec.params["drafter"] = hasThresholds(strategy) ? strategy : kLittleDrafts;
     }
+    return spec;
+}
+
+Spec ParetoView::sharedBack(const Spec& grid, Spec decodeOnce) const {
+    const Spec old = shared(decodeOnce);
+    for (const auto& [name, value] : old.params.items()) {
+        decodeOnce.params.erase(name);
+    }
+    for (const auto& [name, value] : grid.params.items()) {
+        if (!isOwn(name) && name != "drafter") {
+            decodeOnce.params[name] = value;
+        }
+    }
+    const std::string drafter = textOf(grid.params, "drafter");
+    decodeOnce.params["strategy"] = drafter.empty() ? kLittleDrafts : drafter;
+    decodeOnce.seed = grid.seed;
+    decodeOnce.device = grid.device;
+    decodeOnce.target = grid.target;
+    decodeOnce.threads = grid.threads;
+    return decodeOnce;
+}
+
+/// What the form asks for, and what is shared with the draft.
+Spec ParetoView::wanted() const {
+    Spec spec = shared(m_draft);
+    const Spec own = m_form->spec();
+    spec.params.update(own.params);
+    spec.sweep = own.sweep;
     std::erase_if(
         spec.params.get_ref<Json::object_t&>(), [](const auto& one) { return one.second == ""; });
     return spec;
@@ -251,7 +273,7 @@ void ParetoView::onEvents(std::span<const Event> events) {
 
 void ParetoView::refresh() {
     try {
-        m_grid = readGrid(m_context.reader(), m_pair, m_asked);
+        m_grid = readGrid(m_context.reader(), m_pair, study(), m_asked);
         m_problem.clear();
     } catch (const Error& e) {
         m_problem = QString::fromUtf8(e.what());
@@ -348,11 +370,7 @@ void ParetoView::showPage() {
                  : tr("Click a point, or step through them with N, to see its numbers."));
     if (!m_grid.isEmpty() && m_problem.isEmpty()) {
         const std::string drafter = textOf(m_grid.spec.params, "drafter");
-        const bool littleDrafts = drafter.empty() || drafter == kLittleDrafts;
-        const std::string beside = littleDrafts ? textOf(m_grid.spec.params, "little") : drafter;
-        const QString pair = tr("%1 + %2").arg(
-            shortModelName(QString::fromStdString(textOf(m_grid.spec.params, "big"))),
-            shortModelName(QString::fromStdString(beside)));
+        const QString pair = pairText(m_grid.spec.params, drafter);
         m_head->setText(
             busy() ? m_run.activeText()
             : m_run.failedAfter(m_grid.points.back().run)

@@ -38,6 +38,8 @@ public:
     void refresh(); ///< looks into the store again
     bool showRun(qint64 runId);
     bool editSpec(const Spec& spec);
+    /// A Spec of decode.once that decodes as one of decode.pareto does: its pair, in its place.
+    Spec sharedBack(const Spec& grid, Spec decodeOnce) const;
     void noteCancel(qint64 runId);
     bool busy() const { return m_run.busy(); }
     void measureGrid();
@@ -55,7 +57,8 @@ private:
     void showEvent(QShowEvent* event) override;
     QWidget* makeHead();
     QWidget* makeChoices();
-    GridPair pairOf(const Spec& decodeOnce) const;
+    const StudyInfo* study() const { return m_study ? &*m_study : nullptr; }
+    Spec shared(const Spec& decodeOnce) const;
     Spec wanted() const;
     void measurePresent();
     void submit(const Spec& spec);

@@ -3,6 +3,7 @@
 
 #include "widgets/base/followed_run.h"
 #include "widgets/base/pareto.h"
+#include "widgets/decode/drafter_text.h"
 
 #include <QCoreApplication>
 #include <QLocale>
@@ -102,22 +103,32 @@ Json gridSubject(const Spec& spec) {
     return {{"params", std::move(params)}, {"device", spec.device}, {"target", spec.target}};
 }
 
-bool GridPair::operator()(const Spec& spec) const {
-    const std::string other = textOf(spec.params, "drafter");
-    return textOf(spec.params, "big") == big &&
-           (other.empty() ? kLittleDrafts : other) == drafter &&
-           (drafter != kLittleDrafts || textOf(spec.params, "little") == little);
+GridPair gridPair(const Spec& spec, const StudyInfo* study) {
+    const Json params = study != nullptr ? withDefaults(spec, *study).params : spec.params;
+    GridPair pair{
+        .big = textOf(params, "big"), .drafter = textOf(params, "drafter"), .of = Json::object()};
+    if (pair.drafter.empty()) {
+        pair.drafter = kLittleDrafts;
+    }
+    for (const char* name : drafterParams(pair.drafter)) {
+        if (const auto found = params.find(name); found != params.end()) {
+            pair.of[name] = *found;
+        }
+    }
+    return pair;
 }
 
-ThresholdGrid readGrid(RunReader& reader, const GridPair& pair, qint64 run) {
+ThresholdGrid
+readGrid(RunReader& reader, const GridPair& pair, const StudyInfo* study, qint64 run) {
     ThresholdGrid grid;
     grid.bigBleu = kNone;
     const std::string query = std::string("study:") + kGridStudy;
     std::vector<RunRow> rows = reader.runs({.text = query, .limit = kMostRuns});
     std::erase_if(
         rows, [](const RunRow& row) { return row.study != kGridStudy || row.cellsDone == 0; });
-    const auto latest = std::ranges::find_if(
-        rows, [&](const RunRow& row) { return run != 0 ? row.id == run : pair(row.spec); });
+    const auto latest = std::ranges::find_if(rows, [&](const RunRow& row) {
+        return run != 0 ? row.id == run : gridPair(row.spec, study) == pair;
+    });
     if (latest == rows.end()) {
         return grid;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "engine/core/study_info.h"
 #include "experiments/store/run_reader.h"
 #include "widgets/base/plot_view.h"
 
@@ -39,22 +40,23 @@ struct ThresholdGrid {
     const GridPoint* find(double fallback, double rollback) const;
 };
 
-inline constexpr const char* kLittleDrafts = "bild"; ///< the drafter that is a model of its own
-
-/// Who decodes at the thresholds.
+/// Who decodes at the thresholds: what decode.pareto's params say of it. What does not draft does
+/// not count.
 struct GridPair {
-    std::string big, little, drafter; ///< decode.pareto's params
+    std::string big, drafter;
+    Json of; ///< the little model, or how the big one is cut down
 
-    /// Whether a run of decode.pareto is of them; what does not draft does not count.
-    bool operator()(const Spec& spec) const;
     bool operator==(const GridPair&) const = default;
 };
+/// @param study decode.pareto, for params that the Spec lacks; null: they stay unknown
+GridPair gridPair(const Spec& spec, const StudyInfo* study);
 
 /// The part of a Spec that points of one grid have in common.
 Json gridSubject(const Spec& spec);
 /// All finished cells in the store that belong to the latest run with this pair, or to `run` where
 /// it is given. @throws Error when the store cannot be read
-ThresholdGrid readGrid(RunReader& reader, const GridPair& pair, qint64 run = 0);
+ThresholdGrid
+readGrid(RunReader& reader, const GridPair& pair, const StudyInfo* study, qint64 run = 0);
 
 PlotAxes gridAxes(const ThresholdGrid& grid, GridQuality quality, GridTime time);
 /// Measured points (solid), modelled times of the same points (hollow), the front, the big model

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/decode/decode_panel.h"
 
+#include "tests/widgets/decode/decode_fixture.h"
 #include "tests/widgets/decode/made_log.h"
-#include "tests/widgets/quant/fake_context.h"
-#include "widgets/base/state_view.h"
 #include "widgets/decode/decode_controls.h"
 #include "widgets/decode/decode_facts.h"
+#include "widgets/decode/drafter_text.h"
 #include "widgets/decode/live_view.h"
-#include "widgets/decode/pareto_view.h"
 #include "widgets/decode/replay_bar.h"
 #include "widgets/decode/threshold_strip.h"
 #include "widgets/decode/token_ribbon.h"
@@ -18,85 +17,9 @@
 #include <QSignalSpy>
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 using namespace lathe;
 using namespace lathe::test;
-
-namespace {
-
-/// What an engine once said: see record_decoding.py.
-const Json& recorded() {
-    static const Json kRecorded = [] {
-        const auto path =
-            sourceFolder() / "tests" / "widgets" / "decode" / "recorded_decoding.json";
-        std::ifstream file(path);
-        std::stringstream text;
-        text << file.rdbuf();
-        return parseJson(text.str(), path.string());
-    }();
-    return kRecorded;
-}
-
-std::vector<Event> eventsOf(const char* part, qint64 runId) {
-    std::vector<Event> events;
-    for (const Json& one : recorded().at(part).at("events")) {
-        events.push_back(
-            {.runId = runId,
-             .cell = one.at("cell").get<int>(),
-             .seq = one.at("seq").get<std::int64_t>(),
-             .at = std::chrono::nanoseconds(one.at("at_ns").get<std::int64_t>()),
-             .payload =
-                 payloadFromJson(one.at("kind").get<std::string>(), one.at("payload")).value()});
-    }
-    return events;
-}
-
-Spec specOf(const char* part) { return specFromJson(recorded().at(part).at("spec")); }
-
-struct Fixture {
-    explicit Fixture(bool ready = true) : context(ready) {
-        for (const Json& study : recorded().at("studies")) {
-            context.info.studies.push_back(studyInfoFromJson(study));
-        }
-        for (const char* name : {"translate-big", "translate-little-aligned"}) {
-            context.info.models.push_back(
-                {.name = name,
-                 .title = name,
-                 .source = "bundled",
-                 .path = name,
-                 .architecture = "t5"});
-        }
-        panel = std::make_unique<DecodePanel>(context);
-    }
-    /// A stored run of a part of the record.
-    qint64 store(const char* part) {
-        const qint64 id = context.writer().insertRun(specOf(part), "recorded");
-        for (Event& event : eventsOf(part, id)) {
-            context.writer().post(std::move(event));
-        }
-        context.writer().flush();
-        return id;
-    }
-    StateView* state() const {
-        for (StateView* view : panel->findChildren<StateView*>()) {
-            if (view->isVisibleTo(panel.get())) {
-                return view;
-            }
-        }
-        return nullptr;
-    }
-    void answer(qint64 question, const Json& result) {
-        emit context.answered(question, {{"question", question}, {"result", result}});
-    }
-    LiveView& live() const { return panel->live(); }
-
-    FakeContext context;
-    std::unique_ptr<DecodePanel> panel;
-};
-
-} // namespace
 
 class DecodePanelTest : public QObject {
     Q_OBJECT
@@ -136,6 +59,20 @@ private slots:
         f.panel->triggerRun();
         QVERIFY(f.context.submitted.empty());
         QCOMPARE(f.context.messages.size(), 1);
+    }
+
+    void littleModelsThatDraftAreNamed() {
+        Fixture f;
+        Spec draft = specOf("decoding");
+        draft.params.erase("little");
+        f.panel->editSpec(draft);
+        QVERIFY(f.panel->controls().problem().contains(QStringLiteral("little model")));
+        draft.params["strategy"] = "early-exit";
+        f.panel->editSpec(draft);
+        QCOMPARE(f.panel->controls().problem(), QString());
+        f.panel->triggerRun();
+        QCOMPARE(f.context.submitted.size(), std::size_t(1));
+        QVERIFY(!f.context.submitted.front().params.contains("little"));
     }
 
     /// Every step shows as soon as its event has come; at the end the view is that of the store.
@@ -247,6 +184,46 @@ private slots:
         QCOMPARE(f.live().thresholds().fallback, 0.9);
     }
 
+    /// Other thresholds are for who drafted; strategies without any get those of the little model.
+    void draggedLinesKeepTheDrafter() {
+        for (const auto& [strategy, asked] :
+             {std::pair{"early-exit", "early-exit"}, {"self", "self"}, {"lossless", "bild"}}) {
+            Fixture f;
+            Spec spec = specOf("decoding");
+            spec.params["strategy"] = strategy;
+            f.panel->showRun(f.store("decoding", spec));
+            f.answer(1, recorded().at("answers").at(0));
+            emit f.live().confidence().thresholdMoved(0.7);
+            QCOMPARE(f.context.asked.size(), std::size_t(2));
+            QCOMPARE(f.context.asked[1].second.at("spec").at("params").at("strategy"), Json(asked));
+            f.answer(2, recorded().at("answers").at(1));
+            QVERIFY(f.live().isWhatIf());
+            emit f.live().confidence().thresholdMoved(0.9); // as it was measured
+            QCOMPARE(f.live().isWhatIf(), std::string(strategy) != asked);
+            emit f.live().runWanted();
+            QCOMPARE(f.context.submitted.back().params.at("strategy"), Json(asked));
+        }
+    }
+
+    void headlinesNameWhoDecodes() {
+        const Json params{
+            {"big", "/m/large"},
+            {"little", "small"},
+            {"exit_layer", 2},
+            {"self_bits", 3},
+            {"self_method", "kmeans"}};
+        QCOMPARE(pairText(params, "bild"), QStringLiteral("large + small"));
+        QCOMPARE(pairText(params, ""), QStringLiteral("large + small"));
+        QCOMPARE(pairText(params, "lookup"), QStringLiteral("large"));
+        QCOMPARE(pairText(params, "big"), QStringLiteral("large"));
+        QCOMPARE(pairText(params, "little"), QStringLiteral("small"));
+        QCOMPARE(pairText(params, "early-exit"), QStringLiteral("large + its first 2 layers"));
+        QCOMPARE(pairText(params, "self"), QStringLiteral("large + itself in 3 bits (kmeans)"));
+        QCOMPARE(
+            pairText({{"big", "large"}}, "early-exit"),
+            QStringLiteral("large + half of its layers"));
+    }
+
     /// What was asked for one run is not shown on another.
     void lateAnswersAreOfNoInterest() {
         Fixture f;
@@ -281,83 +258,6 @@ private slots:
         QCOMPARE(factRows(story, {}, false, 100), 3);
         QCOMPARE(lines(1), 1);
         QCOMPARE(lines(2), 2);
-    }
-
-    void gridsAreShown() {
-        Fixture f;
-        const qint64 id = f.store("grid");
-        QVERIFY(f.panel->showRun(id));
-        const ThresholdGrid& grid = f.panel->pareto().grid();
-        QCOMPARE(grid.points.size(), std::size_t(4));
-        QCOMPARE(grid.texts, std::int64_t(12));
-        QVERIFY(grid.hasReferences());
-        const GridPoint* point = grid.find(0.9, 5.0);
-        QVERIFY(point != nullptr);
-        const auto series = gridSeries(grid, GridQuality::Bleu, GridTime::WithEncoders, point);
-        QCOMPARE(series.size(), std::size_t(5));
-        QCOMPARE(series[0].points.size(), std::size_t(4));
-        QCOMPARE(series[4].points[0].y, point->metrics.at("bleu").get<double>());
-        QVERIFY(pointFacts(grid, *point).contains(QStringLiteral("BLEU")));
-
-        // More thresholds on the same texts join; other texts do not.
-        Spec more = specOf("grid");
-        more.sweep = Json::object();
-        more.params["alpha_fb"] = 0.7;
-        more.params["alpha_rb"] = 3.0;
-        const qint64 added = f.context.writer().insertRun(more, "added");
-        Json params = more.params;
-        f.context.writer().post(
-            {added, 0, 1, {}, CellChanged{CellState::Done, "k", params, point->metrics}});
-        f.context.writer().post({added, -1, 2, {}, RunChanged{RunState::Done}});
-        Spec other = more;
-        other.params["max_texts"] = 3;
-        const qint64 apart = f.context.writer().insertRun(other, "other texts");
-        f.context.writer().post(
-            {apart, 0, 1, {}, CellChanged{CellState::Done, "k", other.params, point->metrics}});
-        f.context.writer().post({apart, -1, 2, {}, RunChanged{RunState::Done}});
-        f.context.writer().flush();
-        f.panel->pareto().refresh();
-        QCOMPARE(f.panel->pareto().grid().points.size(), std::size_t(5));
-    }
-
-    void pointsGiveTheirThresholds() {
-        Fixture f;
-        f.panel->showRun(f.store("decoding"));
-        f.answer(1, recorded().at("answers").at(0));
-        f.panel->showRun(f.store("grid"));
-        f.panel->pareto().plot().setFocus();
-        emit f.panel->pareto().plot().pointActivated(1);
-        const GridPoint& point = f.panel->pareto().grid().points.front();
-        QCOMPARE(f.live().thresholds().fallback, point.fallback);
-        QCOMPARE(f.panel->controls().draft().params.at("alpha_rb").get<double>(), point.rollback);
-        QCOMPARE(f.context.asked.size(), std::size_t(2));
-    }
-
-    void gridsAreMeasured() {
-        Fixture f;
-        f.panel->pareto().measureGrid();
-        QCOMPARE(f.context.submitted.size(), std::size_t(1));
-        const Spec& spec = f.context.submitted.front();
-        QCOMPARE(spec.study, std::string("decode.pareto"));
-        QVERIFY(validate(spec, f.context.info.studies.at(2)).empty());
-        QVERIFY(!spec.params.contains("source")); // the bundled texts, not the panel's one
-        QVERIFY(f.panel->busy());
-    }
-
-    void gridsAreOfWhoDrafts() {
-        Fixture f;
-        f.store("grid");
-        Spec draft = specOf("decoding");
-        f.panel->editSpec(draft);
-        f.panel->pareto().refresh();
-        QCOMPARE(f.panel->pareto().grid().points.size(), std::size_t(4));
-        draft.params["strategy"] = "early-exit";
-        draft.params.erase("little");
-        f.panel->editSpec(draft);
-        QVERIFY(f.panel->pareto().grid().isEmpty());
-        f.panel->pareto().measureGrid();
-        QCOMPARE(f.context.submitted.size(), std::size_t(1));
-        QCOMPARE(f.context.submitted.front().params.at("drafter"), Json("early-exit"));
     }
 
     void failedRunsSayWhy() {

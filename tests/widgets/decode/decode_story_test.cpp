@@ -152,14 +152,15 @@ private slots:
             {}};
         const std::map<HandOver, int> causes{{HandOver::Start, 1}, {HandOver::Cap, 1}};
         QCOMPARE(other.handOvers(), causes);
-        DecodeLog copied = MadeLog().draft(1, 0.9).draft(2, 0.9).verify().keep(0.1, 1).take();
-        for (DecodeEvent& event : copied.events) {
-            event.rows = event.kind == DecodeEventKind::Draft ? 0 : event.rows;
-            event.kvS = 0; // no model drafted
+        for (const bool ends : {false, true}) {
+            DecodeLog copied = MadeLog().draft(1, 0.9).draft(2, 0.9).verify(ends).take();
+            for (DecodeEvent& event : copied.events) {
+                event.rows = event.kind == DecodeEventKind::Draft ? 0 : event.rows;
+                event.kvS = 0; // no model drafted
+            }
+            const std::map<HandOver, int> ofCopies{{ends ? HandOver::Tail : HandOver::Copied, 1}};
+            QCOMPARE(DecodeStory(copied, {}).handOvers(), ofCopies);
         }
-        copied.events.resize(3); // drafts and the call
-        const std::map<HandOver, int> ofCopies{{HandOver::Copied, 1}};
-        QCOMPARE(DecodeStory(copied, {}).handOvers(), ofCopies);
     }
 
     void bigModelOverrulesWhatWasThrownAway() {
