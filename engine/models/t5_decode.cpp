@@ -12,6 +12,7 @@
 #include "kernels/ops/geglu/geglu.h"
 #include "kernels/ops/relu/relu.h"
 #include "kernels/ops/rms_norm/rms_norm.h"
+#include "kernels/ops/source_attention/source_attention.h"
 #include "kernels/ops/step_attention/step_attention.h"
 #include "kernels/ops/step_product/step_product.h"
 #include "kernels/ops/swiglu/swiglu.h"
@@ -299,9 +300,38 @@ void T5DecodeStep::attendAll(ExecContext& context, const T5Block& block) {
     addTo(context, block.self.o, m_mixed.reshaped(flat));
 }
 
+/// Queries and attention to the source of one text together, where a GPU takes that. @return
+/// whether
+bool T5DecodeStep::attendAtOnce(
+    ExecContext& context, const T5Attention& source, std::size_t layer) {
+    const auto* dense = std::get_if<DenseWeight>(&source.q.weight);
+    if (dense == nullptr || source.q.bias || m_parts.size() != 1) {
+        return false;
+    }
+    T5Memory& memory = *m_parts.front().memory;
+    const SourceAttention op{
+        .x = m_x,
+        .gamma = source.norm.view(),
+        .epsilon = m_epsilon,
+        .w = dense->w.view(),
+        .length = memory.steps.sourceLength(),
+        .keys = memory.source.keys(static_cast<int>(layer)),
+        .values = memory.source.values(static_cast<int>(layer)),
+        .y = m_mixed};
+    if (!attendsInOneLaunch(context, op)) {
+        return false;
+    }
+    run(context, op);
+    return true;
+}
+
 void T5DecodeStep::attendSource(ExecContext& context, std::size_t layer) {
     const T5Attention& source = sourceOf(m_model.m_decoder.blocks[layer]);
     const Shape flat{m_rows, m_mixed.shape[1] * m_mixed.shape[2]};
+    if (attendAtOnce(context, source, layer)) {
+        addTo(context, source.o, m_mixed.reshaped(flat));
+        return;
+    }
     const TensorView q = m_qkv.slice(0, 1).reshaped(flat);
     multiply(context, source.q, &source.norm, m_x, q);
     std::int64_t from = 0;

@@ -62,6 +62,7 @@ private:
     std::int64_t
     project(ExecContext& context, const T5Attention& attention, std::array<TensorView, 3>& qkv);
     void attendSource(ExecContext& context, std::size_t layer);
+    bool attendAtOnce(ExecContext& context, const T5Attention& source, std::size_t layer);
     void feedForward(ExecContext& context, const T5Block& block);
     /// y = w * norm(x), without a gamma w * x.
     void multiply(

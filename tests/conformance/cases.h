@@ -25,6 +25,7 @@ void addReluCases(std::vector<Check>& checks);
 void addRmsNormCases(std::vector<Check>& checks);
 void addRopeCases(std::vector<Check>& checks);
 void addRowStatisticsCases(std::vector<Check>& checks);
+void addSourceAttentionCases(std::vector<Check>& checks);
 void addSpmvCsrCases(std::vector<Check>& checks);
 void addSquaredGradientCases(std::vector<Check>& checks);
 void addStepAttentionCases(std::vector<Check>& checks);

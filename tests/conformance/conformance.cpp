@@ -55,6 +55,7 @@ std::vector<Check> allChecks() {
     addRmsNormCases(checks);
     addRopeCases(checks);
     addRowStatisticsCases(checks);
+    addSourceAttentionCases(checks);
     addSpmvCsrCases(checks);
     addSquaredGradientCases(checks);
     addStepAttentionCases(checks);
