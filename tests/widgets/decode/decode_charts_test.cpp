@@ -297,7 +297,8 @@ private slots:
             sum += point.y;
         }
         QCOMPARE(sum, static_cast<double>(story.runLengths().size()));
-        const std::vector<PlotPoint>& trace = runLengthPlot(traceStory()).series.front().points;
+        const HistogramPlot traced = runLengthPlot(traceStory());
+        const std::vector<PlotPoint>& trace = traced.series.front().points;
         QCOMPARE(trace.size(), std::size_t(4)); // 0 to 3
         QCOMPARE(trace[1].y, 0.0);
         QCOMPARE(trace[2].y, 1.0);
