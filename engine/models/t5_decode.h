@@ -16,9 +16,9 @@ struct T5Block;
 struct T5Memory;
 struct Linear;
 
-/// A pass of some rows through the decoder of a T5Model: eight launches a block with a plain
-/// feed-forward layer. A row's numbers do not depend on how many there are, nor on what else is in
-/// the pass.
+/// A pass of some rows through the decoder of a T5Model: seven or eight launches a block with a
+/// plain feed-forward layer. A row's numbers do not depend on how many there are, nor on what else
+/// is in the pass.
 class T5DecodeStep : public RowsStep {
 public:
     /// Rows of one text.

@@ -122,9 +122,9 @@ void DraftLoopTest::otherShapesAreRefused() {
     QVERIFY(!planDraftLoop(loopOf({.heads = 1, .headDim = 136}), 16));
     QVERIFY(!planDraftLoop(loopOf({.inner = 190}), 16));
     QVERIFY(!planDraftLoop(loopOf({.layers = 4, .heads = 40, .headDim = 8}), 8)); // copies
-    // Fifteen blocks have all outputs, and no other head waits for the last one.
-    QVERIFY(!planDraftLoop(loopOf({.hidden = 40, .heads = 1, .headDim = 8, .inner = 40}), 16));
-    QVERIFY(planDraftLoop(loopOf({.hidden = 40, .heads = 1, .headDim = 8, .inner = 48}), 16));
+    // Fifteen blocks have all hidden states, and no other head waits for the last one.
+    QVERIFY(!planDraftLoop(loopOf({.hidden = 40, .heads = 1, .headDim = 8, .inner = 48}), 16));
+    QVERIFY(planDraftLoop(loopOf({.hidden = 48, .heads = 1, .headDim = 8, .inner = 40}), 16));
     QVERIFY(planDraftLoop(loopOf({.hidden = 40, .heads = 2, .headDim = 8, .inner = 40}), 16));
     DraftLoop mixed = loopOf({});
     mixed.layers[0].o.dtype = DType::F32;

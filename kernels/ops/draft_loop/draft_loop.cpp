@@ -132,17 +132,12 @@ private:
         }
     }
     void attendSource(const DraftLoop::Layer& layer) {
-        // A StepAttention can write what it reads; without keys of its own it does not.
-        const auto readOnly = [](const ConstView& view) {
-            return TensorView{
-                const_cast<std::byte*>(view.data), view.shape, view.dtype, view.device};
-        };
         lathe::run(
             m_context, StepAttention{
                            .q = m_q,
                            .length = m_op.sourceLength,
-                           .keys = readOnly(layer.sourceKeys),
-                           .values = readOnly(layer.sourceValues),
+                           .keys = unwritten(layer.sourceKeys),
+                           .values = unwritten(layer.sourceValues),
                            .y = m_mixed});
     }
     void feedForward(const DraftLoop::Layer& layer) {

@@ -116,13 +116,11 @@ void placeAll(DraftLoopPlan& plan, std::int64_t element) {
     plan.bytes = layers;
 }
 
-/// A block that no other waits for within a layer could be a layer behind them, and what comes for
-/// the next one would be taken for what it still waits for. With several heads each block waits for
-/// those of the other heads, and with one for those that have outputs.
+/// A block that no other waits for between two layers could be one behind them, and what comes for
+/// the next layer would be taken for what it still waits for. With several heads all wait for those
+/// of the other heads; with one they wait for those that have outputs of the hidden states.
 bool isLeftBehind(const DraftLoopPlan& plan) {
-    const int before = plan.blocks - 1; // than the last one
-    return plan.heads == 1 && before * plan.blockHidden >= plan.hidden &&
-           before * plan.blockInner >= plan.inner;
+    return plan.heads == 1 && (plan.blocks - 1) * plan.blockHidden >= plan.hidden;
 }
 
 } // namespace

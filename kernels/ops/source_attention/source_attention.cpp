@@ -17,11 +17,6 @@ bool attendsInOneLaunch(ExecContext& context, const SourceAttention& op);
 
 namespace {
 
-/// A StepAttention does not write to the keys and values of a source.
-TensorView unwritten(ConstView view) {
-    return {const_cast<std::byte*>(view.data), view.shape, view.dtype, view.device};
-}
-
 /// By way of the ops that it is made of: they are specified on their own.
 void sourceAttentionScalar(ExecContext& context, const SourceAttention& op) {
     Arena::Scope scope(context.scratch());

@@ -10,8 +10,8 @@ namespace lathe {
 /// StepAttention{.q = norm(x) * w^T} as StepProduct makes them, in one launch and with the same
 /// bits. Without a bias, a scale or groups of heads: what T5's decoder has.
 /// @note Cost: the bytes of w and of the source's keys and values, for every row. The CUDA kernel
-///       reads all three, and the length, before the kernel in front of it ends: see StepAttention.
-///       A length out of range makes y NaN.
+///       reads all three, gamma and the length before the kernel in front of it ends: see
+///       StepAttention. A length out of range makes y NaN.
 /// @see  T5 (arXiv 1910.10683, section 2.1)
 struct SourceAttention {
     ConstView x;       ///< [rows, in] F32
@@ -26,8 +26,9 @@ struct SourceAttention {
 ///         attendsInOneLaunch denies.
 void run(ExecContext& context, const SourceAttention& op);
 
-/// Whether a GPU has room for the queries' weights, keys and values of every head and row at once.
-/// Views count by their shapes, types and alignment. Never on a processor, where both ops do.
+/// Whether a GPU's kernel takes these types, sizes and alignments and has room for the queries'
+/// weights, keys and values of every head and row at once: weights of two bytes, rows of up to 4096
+/// columns, heads of up to 128 elements. Never on a processor, where both ops do.
 bool attendsInOneLaunch(ExecContext& context, const SourceAttention& op);
 
 } // namespace lathe

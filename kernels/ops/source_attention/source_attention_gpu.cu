@@ -349,8 +349,9 @@ bool attendsInOneLaunch(ExecContext& context, const SourceAttention& op) {
 void launch(ExecContext& context, const SourceAttention& op) {
     if (!cuda::attendsInOneLaunch(context, op)) {
         throw Unsupported(
-            "source_attention: this GPU has no room for the weights, keys and values of " +
-            op.y.shape.text() + " at once; make the queries first");
+            "source_attention: this GPU does not take weights of " + op.w.shape.text() +
+            " and the keys and values for " + op.y.shape.text() +
+            " at once; make the queries first");
     }
     if (op.w.dtype == DType::F16) {
         launchTyped<__half>(context, op);

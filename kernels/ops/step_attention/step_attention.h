@@ -36,6 +36,11 @@ struct StepAttention {
 ///         kMostTurnedRows rows with frequencies.
 void run(ExecContext& context, const StepAttention& op);
 
+/// A source's keys or values as a StepAttention without k and v takes them: it does not write.
+inline TensorView unwritten(ConstView source) {
+    return {const_cast<std::byte*>(source.data), source.shape, source.dtype, source.device};
+}
+
 inline constexpr std::int64_t kMostStepKeys = 8192;
 inline constexpr std::int64_t kMostStepHead = 512;
 inline constexpr std::int64_t kMostTurnedRows = 12;

@@ -18,8 +18,8 @@ constexpr int kKeysOfBlock = kThreads / kKeyLanes;
 /// Most bytes of keys and values of a head that are held in shared memory: the block of a product
 /// still finds room beside them.
 constexpr int kMostHeldBytes = 160 * 1024;
-/// At least what the kernels declare by themselves.
-constexpr int kDeclaredBytes = (kMostHeadDim + kMostParts + kWarp) * 4;
+/// What the kernels that hold rows declare by themselves, at most.
+constexpr int kDeclaredBytes = (4 * kWarp + kWarps * 4 * kWarp + kWarp) * 4;
 
 struct StepArguments {
     const float *q, *k, *v; ///< k, v null: a source
