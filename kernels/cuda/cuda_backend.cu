@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/core/cuda_backend.h"
 
+#include "kernels/core/aligned.h"
 #include "kernels/cuda/cublas_api.h"
 #include "kernels/cuda/cuda_check.h"
 #include "kernels/cuda/overlap.cuh"
@@ -359,7 +360,7 @@ __global__ void readKernel(const std::uint32_t* from, std::uint32_t* to, int wor
 bool isSmall(const ConstView& view) {
     constexpr std::size_t kWord = sizeof(std::uint32_t);
     return view.bytes() <= ExecContext::CudaState::kStagingBytes && view.bytes() % kWord == 0 &&
-           reinterpret_cast<std::uintptr_t>(view.data) % kWord == 0;
+           isAligned(view.data, kWord);
 }
 
 /// By a kernel that writes to the host's memory itself: the copy engine starts several microseconds

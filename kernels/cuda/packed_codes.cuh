@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "kernels/core/aligned.h"
+
 #include <cuda_runtime.h>
 
 #include <cstdint>
@@ -69,7 +71,7 @@ __device__ std::uint32_t codeOf(const CodeWords<Bits>& codes, int j) {
 /// Can rows of `wordCount` words be read by the widest loads that `bits` allows?
 inline bool codesVectorise(const void* packed, std::int64_t wordCount, int bits) {
     const int width = bits % 4 == 0 ? 4 : bits % 2 == 0 ? 2 : 1;
-    return wordCount % width == 0 && reinterpret_cast<std::uintptr_t>(packed) % 16 == 0;
+    return wordCount % width == 0 && isAligned(packed);
 }
 
 /// Calls body(std::integral_constant<int, bits>) for bits 1..8.

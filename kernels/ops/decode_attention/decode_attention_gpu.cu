@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/core/aligned.h"
 #include "kernels/cuda/overlap.cuh"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/ops/decode_attention/decode_attention.h"
@@ -341,9 +342,9 @@ void launchShape(ExecContext& context, const DecodeArguments& a, unsigned slots)
 }
 
 /// Can all rows of the caches be read `width` elements at once?
-bool isAligned(const DecodeAttention& op, int width) {
+bool readsAtOnce(const DecodeAttention& op, int width) {
     const auto fits = [&](const TensorView& view) {
-        return reinterpret_cast<std::uintptr_t>(view.data) % (sizeof(float) * width) == 0;
+        return isAligned(view.data, sizeof(float) * static_cast<std::size_t>(width));
     };
     return op.q.shape[2] % width == 0 && std::ranges::all_of(op.keys, fits) &&
            std::ranges::all_of(op.values, fits);
@@ -378,11 +379,11 @@ void launch(ExecContext& context, const DecodeAttention& op) {
         a.capacity[slot] = static_cast<int>(op.keys[slot].shape[0]);
     }
     const auto slots = static_cast<unsigned>(op.q.shape[0]);
-    if (headDim <= 64 && isAligned(op, 2)) {
+    if (headDim <= 64 && readsAtOnce(op, 2)) {
         launchShape<2, 1>(context, a, slots);
-    } else if (headDim <= 128 && isAligned(op, 4)) {
+    } else if (headDim <= 128 && readsAtOnce(op, 4)) {
         launchShape<4, 1>(context, a, slots);
-    } else if (headDim <= 256 && isAligned(op, 4)) {
+    } else if (headDim <= 256 && readsAtOnce(op, 4)) {
         launchShape<4, 2>(context, a, slots);
     } else if (headDim <= 128) {
         launchShape<1, 4>(context, a, slots);

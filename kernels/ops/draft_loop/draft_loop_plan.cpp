@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/ops/draft_loop/draft_loop_plan.h"
 
+#include "kernels/core/aligned.h"
+
 #include <algorithm>
 #include <cstdint>
 #include <limits>
@@ -12,9 +14,7 @@ namespace {
 constexpr std::int64_t kMostTokens = 64, kMostRows = 256;
 constexpr std::int64_t kOctet = DraftLoopPlan::kOctet; ///< neighbouring columns in one load
 
-bool isAligned(const ConstView& view) {
-    return view.empty() || reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0;
-}
+bool fits(const ConstView& view) { return view.empty() || isAligned(view.data); }
 
 bool takesLayer(const DraftLoop::Layer& layer, DType dtype) {
     const ConstView keys = layer.keys, values = layer.values;
@@ -23,13 +23,13 @@ bool takesLayer(const DraftLoop::Layer& layer, DType dtype) {
                    &layer.q, &layer.k, &layer.v, &layer.o, &layer.sourceQ, &layer.sourceO,
                    &layer.in, &layer.out, &layer.up},
                [dtype](const ConstView* view) {
-                   return (view->empty() || view->dtype == dtype) && isAligned(*view);
+                   return (view->empty() || view->dtype == dtype) && fits(*view);
                }) &&
            std::ranges::all_of(
                std::initializer_list<const ConstView*>{
                    &layer.selfNorm, &layer.sourceNorm, &layer.innerNorm, &keys, &values,
                    &layer.sourceKeys, &layer.sourceValues},
-               [](const ConstView* view) { return isAligned(*view); });
+               [](const ConstView* view) { return fits(*view); });
 }
 
 bool takes(const DraftLoop& op, int blocks) {
@@ -42,7 +42,7 @@ bool takes(const DraftLoop& op, int blocks) {
     return (blocks == 8 || blocks == 16) && headDim % 4 == 0 &&
            headDim <= DraftLoopPlan::kMostHeadDim && op.embedding.shape[1] % kOctet == 0 &&
            first.q.shape[0] % kOctet == 0 && inner % kOctet == 0 && op.head.dtype == dtype &&
-           isAligned(op.head) && isAligned(op.finalNorm) && op.ids.shape[0] <= kMostTokens &&
+           fits(op.head) && fits(op.finalNorm) && op.ids.shape[0] <= kMostTokens &&
            op.rows.shape[0] <= kMostRows &&
            std::ranges::all_of(op.layers, [dtype](const DraftLoop::Layer& layer) {
                return takesLayer(layer, dtype);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/core/aligned.h"
 #include "kernels/cuda/cublas_api.h"
 #include "kernels/cuda/overlap.cuh"
 #include "kernels/cuda/reduce.cuh"
@@ -150,10 +151,7 @@ void launchGemv(ExecContext& context, const Gemm& op, std::int64_t firstRow, std
     const std::int64_t in = op.w.shape[1];
     const std::int64_t out = op.w.shape[0];
     const float* x = op.x.ptr<float>() + firstRow * in;
-    const auto aligned = [](const void* p) {
-        return reinterpret_cast<std::uintptr_t>(p) % 16 == 0;
-    };
-    const bool vectorised = in % 8 == 0 && aligned(x) && aligned(op.w.data);
+    const bool vectorised = in % 8 == 0 && isAligned(x) && isAligned(op.w.data);
     const auto blocks = static_cast<unsigned>((out + kGemvWarps - 1) / kGemvWarps);
     launchOverlapped(
         context, "gemm", gemvKernel<T, Rows>, {.grid = dim3(blocks), .threads = kGemvWarps * kWarp},
@@ -232,8 +230,7 @@ void halfBlas(ExecContext& context, const Gemm& op, std::int64_t yStride) {
     const TensorView x = context.scratch().take(op.x.shape, DType::F16);
     const auto blocks = static_cast<unsigned>((rows * in + 8 * 256 - 1) / (8 * 256));
     roundKernel<<<blocks, 256, 0, context.cuda()->stream>>>(
-        op.x.ptr<float>(), x.ptr<__half>(), rows * in,
-        reinterpret_cast<std::uintptr_t>(op.x.data) % 16 == 0);
+        op.x.ptr<float>(), x.ptr<__half>(), rows * in, isAligned(op.x.data));
     blasHalfGemm(context, x.data, op.w.data, op.y.ptr<float>(), rows, in, out, yStride);
     addBias(context, op, yStride);
 }

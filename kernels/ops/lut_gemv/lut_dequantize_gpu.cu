@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/core/aligned.h"
 #include "kernels/cuda/cuda_check.h"
 #include "kernels/cuda/packed_codes.cuh"
 #include "kernels/ops/lut_gemv/lut_gemv.h"
@@ -141,7 +142,7 @@ void launch(ExecContext& context, const LutDequantize& op) {
         .rows = op.w.shape[0],
         .in = op.w.shape[1],
         .words = op.packed.shape[1],
-        .aligned = op.w.shape[1] % 8 == 0 && reinterpret_cast<std::uintptr_t>(op.w.data) % 16 == 0};
+        .aligned = op.w.shape[1] % 8 == 0 && isAligned(op.w.data)};
     if (a.rows * a.in == 0) {
         return;
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/core/aligned.h"
 #include "kernels/cuda/async_copy.cuh"
 #include "kernels/cuda/overlap.cuh"
 #include "kernels/cuda/packed_codes.cuh"
@@ -390,10 +391,6 @@ void launchColumns(ExecContext& context, RowsArguments a) {
     } while (column < a.in);
 }
 
-bool isAligned(const void* data, std::size_t bytes) {
-    return reinterpret_cast<std::uintptr_t>(data) % bytes == 0;
-}
-
 } // namespace
 
 /// Compute capability 9.x, and rows of codes that begin on whole vectors. With 5 to 7 bits the
@@ -417,8 +414,7 @@ bool acceptsRows(const LutGemv& op) {
     withBits(op.bits, [&](auto bits) {
         fits = op.packed.shape[1] % LaneCodes<decltype(bits)::value>::kVector == 0;
     });
-    return major == 9 && isBuilt && fits && isAligned(op.packed.data, 16) &&
-           isAligned(op.table.data, 16);
+    return major == 9 && isBuilt && fits && isAligned(op.packed.data) && isAligned(op.table.data);
 }
 
 void launchRows(ExecContext& context, const LutGemv& op) {
@@ -429,7 +425,7 @@ void launchRows(ExecContext& context, const LutGemv& op) {
     a.out = a.yStride = op.y.shape[1];
     a.words = op.packed.shape[1];
     a.tiles = (a.out + kTileRows - 1) / kTileRows;
-    a.vectorised = a.in % 4 == 0 && isAligned(op.x.data, 16);
+    a.vectorised = a.in % 4 == 0 && isAligned(op.x.data);
     a.x = op.x.ptr<float>();
     a.y = op.y.ptr<float>();
     a.bias = op.bias.empty() ? nullptr : op.bias.ptr<float>();

@@ -2,6 +2,7 @@
 #include "kernels/ops/plane_gemv/plane_gemv.h"
 
 #include "engine/core/check.h"
+#include "kernels/core/aligned.h"
 #include "kernels/core/arguments.h"
 #include "kernels/core/dispatch.h"
 #include "kernels/core/half.h"
@@ -245,8 +246,7 @@ void run(ExecContext& context, const PlaneGemv& op) {
     }
     arguments.disjoint("y", op.y, "x", op.x);
     LATHE_CHECK(
-        reinterpret_cast<std::uintptr_t>(op.planes.data) % 16 == 0 &&
-            reinterpret_cast<std::uintptr_t>(op.coefficients.data) % 16 == 0,
+        isAligned(op.planes.data) && isAligned(op.coefficients.data),
         "plane_gemv: planes and coefficients must be aligned to 16 bytes");
     dispatch(context, op, "plane_gemv");
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/core/aligned.h"
 #include "kernels/cuda/overlap.cuh"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/ops/rms_norm/rms_norm.h"
@@ -124,16 +125,13 @@ void launch(ExecContext& context, const RmsNorm& op) {
 }
 
 void launch(ExecContext& context, const AddRmsNorm& op) {
-    const auto aligned = [](const ConstView& view) {
-        return reinterpret_cast<std::uintptr_t>(view.data) % sizeof(float4) == 0;
-    };
     const std::int64_t cols = op.x.shape[1];
     const LaunchShape shape{
         .grid = dim3(static_cast<unsigned>(op.x.shape[0])),
         .threads = kThreads,
         .besideProducts = true};
-    if (cols % 4 == 0 && cols <= 4 * kThreads * kHeld && aligned(op.x) && aligned(op.delta) &&
-        aligned(op.gamma) && aligned(op.y)) {
+    if (cols % 4 == 0 && cols <= 4 * kThreads * kHeld && isAligned(op.x.data) &&
+        isAligned(op.delta.data) && isAligned(op.gamma.data) && isAligned(op.y.data)) {
         launchOverlapped(
             context, "add_rms_norm", addRmsNormKernel, shape, op.x.ptr<float4>(),
             op.delta.ptr<float4>(), op.gamma.ptr<float4>(), op.y.ptr<float4>(),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/core/aligned.h"
 #include "kernels/cuda/cluster_exchange.cuh"
 #include "kernels/cuda/overlap.cuh"
 #include "kernels/ops/source_attention/source_attention.h"
@@ -330,13 +331,11 @@ void launchTyped(ExecContext& context, const SourceAttention& op) {
 bool attendsInOneLaunch(ExecContext& context, const SourceAttention& op) {
     const ExecContext::CudaState& gpu = *context.cuda();
     const std::int64_t in = op.x.shape[1], headDim = op.keys.shape[2];
-    const auto aligned = [](const ConstView& view) {
-        return reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0;
-    };
     const bool suits = sizeOf(op.w.dtype) == 2 && in % kOctet == 0 && headDim % 4 == 0 &&
                        headDim <= kMostHeadDim &&
-                       in <= std::int64_t{segmentsOf(in)} * kUnit * kChunk && aligned(op.x) &&
-                       aligned(op.gamma) && aligned(op.w) && aligned(op.keys) && aligned(op.values);
+                       in <= std::int64_t{segmentsOf(in)} * kUnit * kChunk &&
+                       isAligned(op.x.data) && isAligned(op.gamma.data) && isAligned(op.w.data) &&
+                       isAligned(op.keys.data) && isAligned(op.values.data);
     constexpr std::int64_t kMostCapacity = 1 << 16; // places are ints
     if (!gpu.overlaps || !suits || op.keys.shape[0] > kMostCapacity) {
         return false;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/core/aligned.h"
 #include "kernels/cuda/async_copy.cuh"
 #include "kernels/cuda/overlap.cuh"
 #include "kernels/ops/step_attention/attention_order.cuh"
@@ -470,11 +471,8 @@ void launch(ExecContext& context, const StepAttention& op) {
         .bias = op.bias.empty() ? nullptr : op.bias.ptr<float>() + op.biasOrigin,
         .biasStride = op.bias.empty() ? 0 : op.bias.shape[1],
         .y = op.y.ptr<float>()};
-    const auto fits = [](const void* data) {
-        return reinterpret_cast<std::uintptr_t>(data) % sizeof(float4) == 0;
-    };
-    const bool quads =
-        headDim % 4 == 0 && fits(a.keys) && fits(a.values) && fits(a.k) && a.kvStride % 4 == 0;
+    const bool quads = headDim % 4 == 0 && isAligned(a.keys) && isAligned(a.values) &&
+                       isAligned(a.k) && a.kvStride % 4 == 0;
     const auto scores = static_cast<std::size_t>((a.capacity + 3) / 4 * 4);
     const std::size_t turned =
         op.frequencies.empty() ? 0 : rows * static_cast<std::size_t>(headDim);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/core/aligned.h"
 #include "kernels/ops/step_product/step_product_ahead.cuh"
 
 namespace lathe::cuda {
@@ -316,10 +317,8 @@ void launchAhead(ExecContext& context, const ProductArguments<T>& a) {
 
 void launch(ExecContext& context, const StepProduct& op) {
     const auto rows = static_cast<int>(op.x.shape[0]), in = static_cast<int>(op.x.shape[1]);
-    const auto aligned = [](const ConstView& view) {
-        return reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0;
-    };
-    const bool wide = in % kOctet == 0 && aligned(op.x) && aligned(op.w) && aligned(op.gamma);
+    const bool wide = in % kOctet == 0 && isAligned(op.x.data) && isAligned(op.w.data) &&
+                      isAligned(op.gamma.data);
     withFloatType(op.w.dtype, [&](auto zero) {
         using T = decltype(zero);
         const ProductArguments<T> a{

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/core/aligned.h"
 #include "kernels/cuda/overlap.cuh"
 #include "kernels/ops/swiglu/swiglu.h"
 #include "kernels/ops/swiglu/swiglu_value.cuh"
@@ -59,13 +60,10 @@ void launch(ExecContext& context, const SwiGlu& op) {
     const std::int64_t rows = gaps ? op.y.shape[0] : 1;
     const std::int64_t cols = op.y.elementCount() / rows;
     const auto across = static_cast<unsigned>(std::min<std::int64_t>(rows, 4096));
-    const auto suits = [&](const ConstView& view) {
-        return reinterpret_cast<std::uintptr_t>(view.data) % sizeof(float4) == 0;
-    };
     constexpr std::int64_t kQuadThreads = 512, kMostQuadBlocks = std::int64_t{1} << 30;
     const std::int64_t quadBlocks = (cols / 4 + kQuadThreads - 1) / kQuadThreads;
-    if (cols % 4 == 0 && op.stride % 4 == 0 && quadBlocks <= kMostQuadBlocks && suits(op.gate) &&
-        suits(op.up) && suits(op.y)) {
+    if (cols % 4 == 0 && op.stride % 4 == 0 && quadBlocks <= kMostQuadBlocks &&
+        isAligned(op.gate.data) && isAligned(op.up.data) && isAligned(op.y.data)) {
         launchOverlapped(
             context, "swiglu", swiGluQuadKernel,
             {.grid = dim3(static_cast<unsigned>(quadBlocks), across),
