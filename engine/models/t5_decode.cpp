@@ -328,10 +328,15 @@ bool T5DecodeStep::attendAtOnce(
 void T5DecodeStep::attendSource(ExecContext& context, std::size_t layer) {
     const T5Attention& source = sourceOf(m_model.m_decoder.blocks[layer]);
     const Shape flat{m_rows, m_mixed.shape[1] * m_mixed.shape[2]};
-    if (attendAtOnce(context, source, layer)) {
-        addTo(context, source.o, m_mixed.reshaped(flat));
-        return;
+    if (!attendAtOnce(context, source, layer)) {
+        attendByParts(context, source, layer);
     }
+    addTo(context, source.o, m_mixed.reshaped(flat));
+}
+
+void T5DecodeStep::attendByParts(
+    ExecContext& context, const T5Attention& source, std::size_t layer) {
+    const Shape flat{m_rows, m_mixed.shape[1] * m_mixed.shape[2]};
     const TensorView q = m_qkv.slice(0, 1).reshaped(flat);
     multiply(context, source.q, &source.norm, m_x, q);
     std::int64_t from = 0;
@@ -344,7 +349,6 @@ void T5DecodeStep::attendSource(ExecContext& context, std::size_t layer) {
                          .y = m_mixed.slice(from, from + part.rows)});
         from += part.rows;
     }
-    addTo(context, source.o, m_mixed.reshaped(flat));
 }
 
 void T5DecodeStep::feedForward(ExecContext& context, const T5Block& block) {

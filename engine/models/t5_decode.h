@@ -63,6 +63,7 @@ private:
     project(ExecContext& context, const T5Attention& attention, std::array<TensorView, 3>& qkv);
     void attendSource(ExecContext& context, std::size_t layer);
     bool attendAtOnce(ExecContext& context, const T5Attention& source, std::size_t layer);
+    void attendByParts(ExecContext& context, const T5Attention& source, std::size_t layer);
     void feedForward(ExecContext& context, const T5Block& block);
     /// y = w * norm(x), without a gamma w * x.
     void multiply(
