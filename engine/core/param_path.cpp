@@ -6,7 +6,11 @@
 namespace lathe {
 
 std::string fullPath(const std::string& path) {
-    std::filesystem::path full = std::filesystem::absolute(path).lexically_normal();
+    std::error_code gone; // the present folder: what uses the path says so
+    std::filesystem::path full = std::filesystem::absolute(path, gone).lexically_normal();
+    if (gone) {
+        return path;
+    }
     if (!full.has_filename()) {
         full = full.parent_path();
     }
