@@ -239,18 +239,21 @@ bool DecodePanel::showRun(qint64 runId) {
     return false;
 }
 
+void DecodePanel::setDraft(const Spec& spec) {
+    m_controls->setDraft(spec);
+    m_pareto->setDraft(m_controls->draft());
+}
+
 bool DecodePanel::editSpec(const Spec& spec) {
     if (m_pareto->editSpec(spec)) {
-        m_controls->setDraft(m_pareto->sharedBack(spec, m_controls->draft()));
-        m_pareto->setDraft(m_controls->draft());
+        setDraft(m_pareto->sharedBack(spec, m_controls->draft()));
         m_views->setCurrentWidget(m_pareto);
         return true;
     }
     if (spec.study != kDecodeStudy) {
         return false;
     }
-    m_controls->setDraft(spec);
-    m_pareto->setDraft(m_controls->draft());
+    setDraft(spec);
     m_controls->setFocus();
     return true;
 }
@@ -323,9 +326,7 @@ void DecodePanel::stop() {
 /// The shown run with these thresholds in place of its own, or in place of a strategy without any.
 Spec DecodePanel::withThresholds(const Thresholds& thresholds) const {
     Spec spec = m_run.spec();
-    if (!hasThresholds(textOf(spec.params, "strategy"))) {
-        spec.params["strategy"] = kLittleDrafts;
-    }
+    spec.params["strategy"] = thresholdStrategy(textOf(spec.params, "strategy"));
     spec.params["alpha_fb"] = thresholds.fallback;
     spec.params["alpha_rb"] = thresholds.rollback;
     spec.params.erase("out");
@@ -455,8 +456,7 @@ void DecodePanel::restoreState(const QJsonObject& state) {
         try {
             const Spec spec = specFromJson(parseJson(draft, "stored draft of a decoding"));
             if (spec.study == kDecodeStudy) {
-                m_controls->setDraft(spec);
-                m_pareto->setDraft(m_controls->draft());
+                setDraft(spec);
             }
         } catch (const Error&) {
             // A damaged draft gives way to the first one.

@@ -53,6 +53,7 @@ private:
     bool load(qint64 runId, bool play);
     void showLatest();
     void demonstrate();
+    void setDraft(const Spec& spec);
     void submit(const Spec& spec);
     void stop();
     void noteCancel(qint64 runId);

@@ -6,6 +6,8 @@
 
 #include <QCoreApplication>
 
+#include <string_view>
+
 namespace lathe {
 
 namespace {
@@ -22,11 +24,8 @@ QString modelText(const Json& params, const char* param) {
     return shortModelName(QString::fromStdString(textOf(params, param)));
 }
 
-/// The big model alone, or with what the text has.
-bool needsNone(const std::string& strategy) { return strategy == "big" || strategy == "lookup"; }
-
 QString drafterText(const Json& params, const std::string& strategy) {
-    if (needsNone(strategy)) {
+    if (drafterParams(strategy).empty()) {
         return {};
     }
     if (strategy == "early-exit") {
@@ -50,12 +49,17 @@ bool hasThresholds(const std::string& strategy) {
     return strategy == kLittleDrafts || strategy == "self" || strategy == "early-exit";
 }
 
+std::string thresholdStrategy(const std::string& strategy) {
+    return hasThresholds(strategy) ? strategy : kLittleDrafts;
+}
+
 bool needsLittle(const std::string& strategy) {
-    return !needsNone(strategy) && strategy != "self" && strategy != "early-exit";
+    const std::vector<const char*> params = drafterParams(strategy);
+    return params.size() == 1 && std::string_view(params.front()) == "little";
 }
 
 std::vector<const char*> drafterParams(const std::string& strategy) {
-    if (needsNone(strategy)) {
+    if (strategy == "big" || strategy == "lookup") {
         return {};
     }
     if (strategy == "self") {

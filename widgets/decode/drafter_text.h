@@ -14,6 +14,8 @@ inline constexpr const char* kLittleDrafts = "bild"; ///< the strategy where a l
 
 /// Whether the fallback and rollback thresholds say something to a strategy.
 bool hasThresholds(const std::string& strategy);
+/// The strategy that thresholds beside it are for: itself, or that of a little model.
+std::string thresholdStrategy(const std::string& strategy);
 /// Whether a strategy needs a little model.
 bool needsLittle(const std::string& strategy);
 /// The params that say what it is that drafts for a strategy; none: they all write alone or copy.

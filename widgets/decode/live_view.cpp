@@ -217,7 +217,7 @@ void LiveView::takeStory(bool play) {
     m_lanes->setStory(&now);
     m_lanes->setAlone(m_alone);
     m_histograms->setStory(&now);
-    m_factRows = factRows(now, m_alone, m_isWhatIf, m_facts->width());
+    fitFacts();
     m_cursor = -1;
     m_replay->setLength(now.endNs(), m_run != nullptr && m_run->isActive() && !m_isWhatIf);
     if (play) {
@@ -266,19 +266,18 @@ void LiveView::showFacts() {
 void LiveView::resizeEvent(QResizeEvent* event) {
     QWidget::resizeEvent(event);
     fitFacts();
+    showFacts();
 }
 
 void LiveView::changeEvent(QEvent* event) {
     QWidget::changeEvent(event);
     if (event->type() == QEvent::FontChange) {
         fitFacts();
+        showFacts();
     }
 }
 
-void LiveView::fitFacts() {
-    m_factRows = factRows(story(), m_alone, m_isWhatIf, m_facts->width());
-    showFacts();
-}
+void LiveView::fitFacts() { m_factRows = factRows(story(), m_alone, m_isWhatIf, m_facts->width()); }
 
 void LiveView::showTexts() {
     const Json& metrics = m_isWhatIf ? m_answer : m_run != nullptr ? m_run->metrics() : kNothing;

@@ -185,8 +185,7 @@ Spec ParetoView::shared(const Spec& decodeOnce) const {
         }
     }
     if (m_study && m_study->find("drafter") != nullptr) {
-        const std::string strategy = textOf(decodeOnce.params, "strategy");
-        spec.params["drafter"] = hasThresholds(strategy) ? strategy : kLittleDrafts;
+        spec.params["drafter"] = thresholdStrategy(textOf(decodeOnce.params, "strategy"));
     }
     return spec;
 }
@@ -201,8 +200,7 @@ Spec ParetoView::sharedBack(const Spec& grid, Spec decodeOnce) const {
             decodeOnce.params[name] = value;
         }
     }
-    const std::string drafter = textOf(grid.params, "drafter");
-    decodeOnce.params["strategy"] = drafter.empty() ? kLittleDrafts : drafter;
+    decodeOnce.params["strategy"] = gridPair(grid, study()).drafter;
     decodeOnce.seed = grid.seed;
     decodeOnce.device = grid.device;
     decodeOnce.target = grid.target;
@@ -344,7 +342,7 @@ QString ParetoView::problem() const {
     return runProblem(
         m_context, kGridStudy, tr("This engine cannot measure grids of thresholds."),
         !textOf(m_draft.params, "big").empty() &&
-            (m_pair.drafter != kLittleDrafts || !textOf(m_draft.params, "little").empty()));
+            (!needsLittle(m_pair.drafter) || !textOf(m_draft.params, "little").empty()));
 }
 
 void ParetoView::showPage() {
